@@ -1,0 +1,266 @@
+"""FaceAssistant: the ten-line story. Load weights, ask about a photograph, read its faces.
+
+Example::
+
+    assistant = FaceAssistant.load()
+    answer = assistant.ask("photo.jpg", "What expression is shown?")
+    print(answer.text, answer.faces[0].reading.expression)
+
+Each face is cut out, located and read alone, so what happens to one face of a picture cannot change
+the reading of another. Pictures are (H, W, 3) uint8 RGB inside; boxes and landmarks are pixels of
+the picture as it is seen (EXIF orientation applied).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from facellm.checkpoint import Checkpoint, load_checkpoint
+from facellm.context import reading_text
+from facellm.conversation import Conversation, FacePart, TextPart, Turn
+from facellm.crops import crop_landmarks, upright_crop
+from facellm.detection import CascadeDetector, FaceDetector
+from facellm.errors import FaceLLMError
+from facellm.face import Face
+from facellm.generation import greedy_tokens
+from facellm.images import load_image
+from facellm.labels import INTENTS
+from facellm.prompts import neutralise
+from facellm.reading import Reading
+from facellm.readout import Measured, reading_from_logprobs
+from facellm.refine import whole_picture_face
+
+Picture = str | Path | Image.Image | NDArray[Any]
+FULL_DESCRIPTION = "Describe the face."
+LONGEST_QUESTION = 1000  # characters
+LONGEST_ANSWER = 256  # tokens
+
+
+@dataclass(frozen=True)
+class ReadFace:
+    """One face of a picture and what was read off it.
+
+    Attributes:
+        id: 1, 2 ... left to right.
+        face: Box and landmarks in pixels.
+        reading: Distributions, geometry, confidence.
+    """
+
+    id: int
+    face: Face
+    reading: Reading
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "id": self.id,
+            "box_xyxy": self.face.box_xyxy.to_list(),
+            "landmark_quality": round(self.face.score, 4),
+            "reading": self.reading.to_dict(),
+        }
+
+
+@dataclass
+class Timings:
+    """Seconds spent, filled in as an answer is made."""
+
+    detect: float = 0.0
+    read: float = 0.0
+    first_word: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer and the evidence it was written from.
+
+    Attributes:
+        text: The sentences.
+        intent: What the question was taken to ask for (``facellm.labels.INTENTS``).
+        faces: Read faces, left to right.
+        usage: ``faces``, ``crops``, ``tokens`` (prompt and answer), ``size`` (width, height).
+        timings: Seconds.
+    """
+
+    text: str
+    intent: str
+    faces: tuple[ReadFace, ...]
+    usage: dict[str, Any]
+    timings: Timings
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "answer": self.text,
+            "intent": self.intent,
+            "faces": [face.to_dict() for face in self.faces],
+            "usage": self.usage,
+            "timings": vars(self.timings),
+        }
+
+
+@dataclass
+class AnswerStream:
+    """Pieces of text as they are written; after the last one, ``answer`` is complete."""
+
+    pieces: Iterator[str]
+    answer: Answer | None = field(default=None)
+
+    def __iter__(self) -> Iterator[str]:
+        return self.pieces
+
+
+class FaceAssistant:
+    """Photograph in, reasoned answer out.
+
+    Args:
+        checkpoint: Loaded weights.
+        detector: Finds faces; by default OpenCV's cascades verified by the landmark network.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, detector: FaceDetector | None = None) -> None:
+        self.checkpoint = checkpoint
+        self.detector = detector or CascadeDetector(checkpoint.landmark_net)
+
+    @classmethod
+    def load(
+        cls, path: str | Path | None = None, detector: FaceDetector | None = None
+    ) -> FaceAssistant:
+        """Load weights from a folder, or those shipped with the package.
+
+        Raises:
+            FaceLLMError: If the folder is not a checkpoint of this version.
+        """
+        return cls(load_checkpoint(path), detector)
+
+    def ask(
+        self, image: Picture, question: str | None = None, *, crops: bool = False
+    ) -> Answer:
+        """Answer a question about the faces of a picture.
+
+        Args:
+            image: Path, PIL picture or array.
+            question: At most 1,000 characters; None asks for a full description.
+            crops: The picture already is one face crop: detection is skipped.
+
+        Raises:
+            FaceLLMError: For an unreadable picture or an over-long question.
+        """
+        stream = self.ask_stream(image, question, crops=crops)
+        for _ in stream:
+            pass
+        assert stream.answer is not None
+        return stream.answer
+
+    def ask_stream(
+        self, image: Picture, question: str | None = None, *, crops: bool = False
+    ) -> AnswerStream:
+        """As ``ask``, but text comes piece by piece; the arguments are checked at once."""
+        question = FULL_DESCRIPTION if question is None or not question.strip() else question
+        if len(question) > LONGEST_QUESTION:
+            raise FaceLLMError(
+                f"the question has {len(question)} characters, the bound is {LONGEST_QUESTION}"
+            )
+        pixels = load_image(image)
+        stream = AnswerStream(iter(()))
+        stream.pieces = self._write(pixels, question, crops, stream)
+        return stream
+
+    def read(self, image: Picture, *, crops: bool = False) -> list[ReadFace]:
+        """Read every face of a picture, left to right; an empty list when there is none."""
+        return self._read(load_image(image), crops, Timings())[0]
+
+    def _write(
+        self, pixels: NDArray[np.uint8], question: str, crops: bool, stream: AnswerStream
+    ) -> Iterator[str]:
+        start, timings = time.monotonic(), Timings()
+        faces, parts = self._read(pixels, crops, timings)
+        processor = self.checkpoint.processor
+        turn = Turn("user", (*parts, TextPart(neutralise(question))))
+        prompt = processor.answer_prompt(Conversation((turn,)))
+        written: list[int] = []
+        text = ""
+        looked = time.monotonic()
+        for token in greedy_tokens(
+            self.checkpoint.model, prompt, processor.intent_ids, LONGEST_ANSWER
+        ):
+            written.append(token)
+            so_far = processor.tokenizer.decode(written[1:], skip_special_tokens=True)
+            piece, text = so_far[len(text) :], so_far
+            if piece:
+                timings.first_word = timings.first_word or time.monotonic() - looked
+                yield piece
+        timings.total = time.monotonic() - start
+        stream.answer = Answer(
+            text.strip(),
+            INTENTS[processor.intent_ids.tolist().index(written[0])],
+            tuple(faces),
+            {
+                "faces": len(faces),
+                "crops": len(parts),
+                "tokens": prompt["input_ids"].shape[1] + len(written),
+                "size": [pixels.shape[1], pixels.shape[0]],
+            },
+            timings,
+        )
+
+    def _read(
+        self, pixels: NDArray[np.uint8], crops: bool, timings: Timings
+    ) -> tuple[list[ReadFace], list[FacePart]]:
+        start = time.monotonic()
+        net = self.checkpoint.landmark_net
+        found = [whole_picture_face(pixels, net)] if crops else self.detector.detect(pixels)
+        timings.detect = time.monotonic() - start
+        faces, parts = [], []
+        for number, face in enumerate(found, start=1):
+            crop = upright_crop(pixels, face, self.checkpoint.processor.crop_size, whole=crops)
+            reading, part = self.read_crop(crop)
+            faces.append(ReadFace(number, face, reading))
+            parts.append(part)
+        timings.read = time.monotonic() - start - timings.detect
+        return faces, parts
+
+    def read_crop(self, crop: NDArray[np.uint8]) -> tuple[Reading, FacePart]:
+        """Reading of one face crop (S, S, 3), and the part that carries it into a prompt."""
+        reading = self.read_crops([crop])[0]
+        points = self.checkpoint.processor.landmarks([FacePart(crop)])[0]
+        return reading, FacePart(crop, points, reading_text(reading))
+
+    @torch.inference_mode()
+    def read_crops(self, crops: Sequence[NDArray[np.uint8]]) -> list[Reading]:
+        """Readings of face crops, (S, S, 3) uint8 each, taken in one batch."""
+        saved = self.checkpoint
+        points, quality = crop_landmarks(saved.landmark_net, crops)
+        parts = [FacePart(crop, unit) for crop, unit in zip(crops, points, strict=True)]
+        prompt = saved.processor.reading_prompt(parts)
+        embeds = saved.model.embed(
+            prompt["input_ids"], prompt["pixel_values"], prompt["landmarks"]
+        )
+        logprobs = saved.model.readouts(
+            embeds, None, prompt["query_positions"], saved.processor.label_ids
+        )
+        return [
+            reading_from_logprobs(
+                [table[index].numpy() for table in logprobs],
+                self._measured(points[index], float(quality[index])),
+                saved.calibration,
+            )
+            for index in range(len(crops))
+        ]
+
+    def _measured(self, unit: NDArray[np.float32], quality: float) -> Measured | None:
+        if not np.isfinite(unit).all():
+            return None
+        described = self.checkpoint.geometry.describe(unit)
+        yaw, pitch, roll = (float(a) for a in np.ravel(self.checkpoint.geometry.pose(unit)))
+        zscores = {name: values["z"] for name, values in described.items()}
+        return Measured((yaw, pitch, roll), zscores, quality)

@@ -1,0 +1,116 @@
+"""Save and load everything an assistant needs as one folder.
+
+``config.json`` + ``model.safetensors`` (the model), processor files with ``chat_template.jinja``,
+``landmarks.safetensors`` (the landmark network and its geometry statistics), ``calibration.json``,
+and, where a LoRA adapter was trained, ``adapter/`` in PEFT layout. No pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+
+from facellm.config import FaceLLMConfig
+from facellm.crops import landmarker
+from facellm.errors import FaceLLMError
+from facellm.geometry import Geometry
+from facellm.landmarks import LandmarkNet
+from facellm.model import FaceLLMForConditionalGeneration
+from facellm.processor import FaceLLMProcessor
+from facellm.readout import Calibration
+
+SHIPPED = Path(__file__).parent / "weights"
+LANDMARKS, CALIBRATION, ADAPTER = "landmarks.safetensors", "calibration.json", "adapter"
+NEEDED = ("config.json", "model.safetensors", LANDMARKS, CALIBRATION)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded folder.
+
+    Attributes:
+        model: In evaluation mode, float32 on the CPU.
+        processor: With the landmark network as its landmark function.
+        landmark_net: Crop -> 68 points and quality.
+        geometry: Points -> pose and z-scores.
+        calibration: Thresholds fitted on validation data.
+        folder: Where it came from.
+    """
+
+    model: FaceLLMForConditionalGeneration
+    processor: FaceLLMProcessor
+    landmark_net: LandmarkNet
+    geometry: Geometry
+    calibration: Calibration
+    folder: Path
+
+
+def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
+    """Load a folder written by ``save_checkpoint``; the shipped weights when ``path`` is None.
+
+    Raises:
+        FaceLLMError: If a file is missing, or the weights are of another version; the message
+            names the file and what differs.
+    """
+    folder = SHIPPED if path is None else Path(path)
+    missing = [name for name in NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise FaceLLMError(f"{folder}: not a facellm checkpoint, {', '.join(missing)} missing")
+    try:
+        config = FaceLLMConfig.from_pretrained(folder)
+        model, report = FaceLLMForConditionalGeneration.from_pretrained(
+            folder, config=config, dtype=torch.float32, output_loading_info=True
+        )
+    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+        raise FaceLLMError(f"{folder}: weights cannot be loaded: {error}") from error
+    differing = [str(key) for kind in report.values() for key in kind]
+    if differing:
+        raise FaceLLMError(
+            f"{folder}: weights of another version, {len(differing)} tensors differ, "
+            f"first {differing[0]}"
+        )
+    if (folder / ADAPTER).is_dir():
+        from peft import PeftModel  # heavy, and only where an adapter exists
+
+        model = PeftModel.from_pretrained(model, folder / ADAPTER).merge_and_unload()
+    processor = FaceLLMProcessor.from_pretrained(folder)
+    landmark_net = LandmarkNet.load(folder / LANDMARKS)
+    processor.landmarker = landmarker(landmark_net)
+    return Checkpoint(
+        model.eval(),
+        processor,
+        landmark_net,
+        Geometry.load(folder / LANDMARKS),
+        Calibration.load(folder / CALIBRATION),
+        folder,
+    )
+
+
+def save_checkpoint(
+    folder: Path,
+    model: FaceLLMForConditionalGeneration,
+    processor: FaceLLMProcessor,
+    landmarks: Path,
+    calibration: Calibration,
+) -> None:
+    """Write a folder that ``load_checkpoint`` reads.
+
+    Args:
+        folder: Created when missing.
+        model: Saved in its current dtype.
+        processor: With its tokenizer and chat template.
+        landmarks: Safetensors file of the landmark network, copied.
+        calibration: Written as JSON.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    tokenizer_model = getattr(processor.tokenizer, "vocab_file", None)
+    if tokenizer_model and Path(tokenizer_model).is_file():
+        shutil.copy(tokenizer_model, folder / "tokenizer.model")
+    shutil.copy(landmarks, folder / LANDMARKS)
+    calibration.save(folder / CALIBRATION)

@@ -1,0 +1,186 @@
+"""Picture -> faces, left to right: a cascade proposes, the landmark network verifies and refines.
+
+OpenCV's cascades are quick but miss turned and tilted faces and see faces in textures. So they run
+with a low bar, every proposal is judged and re-framed twice by the landmark network, and only where
+nothing upright was found are turned copies of the picture searched. A picture without a face gives
+an empty list: no face is a value.
+
+Example: ``CascadeDetector(LandmarkNet.load(path)).detect(skimage.data.astronaut())`` -> one
+``Face``
+with box about [172, 73, 266, 190] and score 0.9.
+
+Coordinates: pixels of the picture given to ``detect`` (``facellm.face``). Angles: degrees the
+picture is turned by before it is searched, clockwise positive.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facellm.errors import FaceLLMError
+from facellm.face import Face, Square
+from facellm.landmarks import LandmarkNet
+from facellm.refine import BAR, Proposal, Turn, suppress, turn_around, verify, whole_picture
+
+Rgb = NDArray[np.uint8]
+Grey = NDArray[np.uint8]
+
+SEARCH_SIDE = 640  # longer side of the searched copy, pixels
+FINE_SIDE = 1280  # of the second search, for small faces, where the first found none
+TURNED_SIDE = 480  # of turned copies
+PROFILE_SIDE = 256  # of the copies searched for half-turned faces: that cascade is slow
+SMALLEST = 20  # edge of the smallest face a cascade may propose, pixels of the searched copy
+VOTES = 2  # neighbouring windows that must agree; low, since every proposal is verified
+MOST_PROPOSALS = 48  # verified per search, those with most cascade votes first
+TILTS = (-40.0, 40.0)  # tried first where nothing upright is found
+QUARTERS = (90.0, -90.0, 180.0)
+
+WHOLE_BAR = 0.8  # face probability the whole picture must reach: a weak proposal, so a higher bar
+# A cascade's box -> the square that facellm.face.square_crop would cut: shift down and side, in
+# units of the box's side; medians over training faces.
+FRONTAL_DOWN, FRONTAL_SIDE = 0.08, 1.1
+
+
+class FaceDetector(Protocol):
+    """Whatever finds faces: the one door for another detector."""
+
+    def detect(self, image: Rgb) -> list[Face]:
+        """Faces of an (H, W, 3) uint8 RGB picture, left to right by the centre of their box."""
+        ...
+
+
+class CascadeDetector:
+    """The default ``FaceDetector``: OpenCV's cascades and the landmark network, CPU, offline."""
+
+    def __init__(self, net: LandmarkNet, bar: float = BAR) -> None:
+        """Load the cascades that come with OpenCV.
+
+        Args:
+            net: The landmark network, evaluation mode.
+            bar: Face probability in (0, 1] that a face must reach.
+
+        Raises:
+            FaceLLMError: If this OpenCV brings no cascades (5.0 dropped them).
+        """
+        self.net, self.bar = net, bar
+        folder = Path(cv2.data.haarcascades if hasattr(cv2, "data") else "")
+        self._frontal = _cascade(folder / "haarcascade_frontalface_alt2.xml")
+        self._profile = _cascade(folder / "haarcascade_profileface.xml")
+        self._lock = Lock()  # a cascade keeps its working memory between calls
+
+    def detect(self, image: Rgb) -> list[Face]:
+        """Find the faces of a picture.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+
+        Returns:
+            Faces left to right by the centre of their box; empty where there are none.
+
+        Raises:
+            ValueError: If ``image`` has another shape or type.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"picture {image.shape} {image.dtype}, expected (H, W, 3) uint8")
+        grey: Grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)  # type: ignore[assignment]
+        for search in (self._upright, self._fine, self._tilted, self._quarters):
+            faces = suppress(verify(image, search(grey), self.net))
+            if faces:
+                return faces
+        whole = whole_picture(image, max(self.bar, WHOLE_BAR))
+        return suppress(verify(image, whole, self.net))
+
+    def propose(self, grey: Grey, votes: int) -> list[Proposal]:
+        """Everything the cascades see in a grey picture (H, W) with at least ``votes`` votes each."""
+        found = self._search(grey, FINE_SIDE, self._frontal, votes=votes)
+        found += self._search(grey, FINE_SIDE, self._profile, votes=votes)
+        return found + self._search(grey, FINE_SIDE, self._profile, mirror=True, votes=votes)
+
+    def _upright(self, grey: Grey) -> list[Proposal]:
+        """Frontal faces, and half-turned ones to both sides."""
+        return self._search(grey, SEARCH_SIDE, self._frontal) + self._sides(grey, PROFILE_SIDE)
+
+    def _fine(self, grey: Grey) -> list[Proposal]:
+        """Small faces, on larger copies."""
+        found = self._sides(grey, SEARCH_SIDE)
+        if max(grey.shape) > SEARCH_SIDE:
+            found += self._search(grey, FINE_SIDE, self._frontal)
+        return found
+
+    def _sides(self, grey: Grey, longest: int) -> list[Proposal]:
+        """Half-turned faces; the cascade knows one side, so the picture is mirrored for the other."""
+        found = self._search(grey, longest, self._profile)
+        return found + self._search(grey, longest, self._profile, mirror=True)
+
+    def _tilted(self, grey: Grey) -> list[Proposal]:
+        return [p for degrees in TILTS for p in self._search_turned(grey, degrees)]
+
+    def _quarters(self, grey: Grey) -> list[Proposal]:
+        return [p for degrees in QUARTERS for p in self._search_turned(grey, degrees)]
+
+    def _search(
+        self,
+        grey: Grey,
+        longest: int,
+        cascade: cv2.CascadeClassifier,
+        *,
+        mirror: bool = False,
+        votes: int = VOTES,
+    ) -> list[Proposal]:
+        """Proposals of one cascade on a copy of at most ``longest`` pixels, most votes first."""
+        scale = min(1.0, longest / max(grey.shape))
+        size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+        small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+        if mirror:
+            small = np.ascontiguousarray(small[:, ::-1])
+        if min(small.shape) < SMALLEST:
+            return []
+        with self._lock:
+            boxes, counts = cascade.detectMultiScale2(
+                small, scaleFactor=1.1, minNeighbors=votes, minSize=(SMALLEST, SMALLEST)
+            )
+        rows = sorted(
+            zip(counts, map(tuple, boxes), strict=True), key=lambda row: (-row[0], row[1])
+        )
+        found = []
+        for _, (left, top, side, _) in rows[:MOST_PROPOSALS]:
+            left = small.shape[1] - left - side if mirror else left
+            grown = FRONTAL_SIDE * side
+            x, y = left + side / 2, top + (0.5 + FRONTAL_DOWN) * side
+            square = Square((x - grown / 2) / scale, (y - grown / 2) / scale, grown / scale)
+            found.append(Proposal(square, 0.0, self.bar))
+        return found
+
+    def _search_turned(self, grey: Grey, degrees: float) -> list[Proposal]:
+        """Frontal proposals of a copy turned clockwise by ``degrees``, in pixels of the picture."""
+        scale = min(1.0, TURNED_SIDE / max(grey.shape))
+        height, width = (max(1, round(n * scale)) for n in grey.shape)
+        small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+        turn = turn_around((width / 2, height / 2), degrees)
+        corners = turn.apply(np.array([[0, 0], [width, 0], [0, height], [width, height]]))
+        matrix = turn.matrix.copy()
+        matrix[:, 2] -= corners.min(axis=0)
+        size = tuple(int(n) for n in np.ceil(np.ptp(corners, axis=0)))
+        turned = cv2.warpAffine(small, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+        back = Turn(matrix)
+        found = []
+        for proposal in self._search(turned, TURNED_SIDE * 2, self._frontal):  # type: ignore[arg-type]
+            square = proposal.square
+            middle = np.array([square.left + square.side / 2, square.top + square.side / 2])
+            x, y = back.undo(middle) / scale
+            side = square.side / scale
+            moved = Square(float(x - side / 2), float(y - side / 2), side)
+            found.append(Proposal(moved, degrees, self.bar))
+        return found
+
+
+def _cascade(path: Path) -> cv2.CascadeClassifier:
+    if not path.is_file():
+        raise FaceLLMError(f"OpenCV {cv2.__version__} brings no {path.name}; 4.13 to 4.x does")
+    return cv2.CascadeClassifier(str(path))

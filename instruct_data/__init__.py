@@ -1,0 +1,1 @@
+"""facellm.instruct_data."""

@@ -1,0 +1,219 @@
+"""Mixed batches of the prepared sets for the encoder: every step can be rebuilt from its number.
+
+A batch holds rows of every set in fixed shares; a label a row does not have is -1 (integers) or NaN
+(floats) and its loss is masked. Landmarks of a set are read from ``landmarks.npy`` ((N, 68, 2),
+[0, 1] of the stored picture, NaN where none were found) as our own landmark network gave them.
+
+Legend: B batch, S side of the crop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facellm.labels import ACTION_UNITS, EXPRESSIONS, intensity_to_level
+
+from .augment import Jitter, augment_pixels, move_points, sample_crop
+
+IMAGE_SIZE = 192
+PIXEL_MEAN, PIXEL_STD = 0.5, 0.25
+SHARES = {"ferplus": 0.61, "utkface": 0.19, "rig": 0.12, "fake": 0.05, "mask": 0.03}
+JITTERS = {
+    "ferplus": Jitter(),
+    "utkface": Jitter(zoom=(0.85, 1.45), degrees=12.0),
+    "rig": Jitter(zoom=(0.85, 1.3), degrees=10.0, erase=0.1, shrink=0.5),
+    "fake": Jitter(zoom=(0.85, 1.2), grey=0.2, shrink=0.1, erase=0.0),
+    "mask": Jitter(zoom=(0.85, 1.4), shrink=0.5),
+}
+
+
+@dataclass
+class Target:
+    """Labels of one training picture; the defaults say "not labelled"."""
+
+    votes: np.ndarray | None = None  # (9,) shares over 8 expressions + unknown
+    age: int = -1
+    male: int = -1
+    mask: int = -1
+    fake: int = -1
+    mouth_open: int = -1
+    eyes_closed: int = -1
+    au: np.ndarray | None = None  # (21,) levels 0-5
+    gaze: np.ndarray | None = None  # (2,) degrees
+
+
+class PreparedSet:
+    """One prepared folder: pictures by memory map, labels in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.images = np.load(folder / "images.npy", mmap_mode="r")
+        self.labels = dict(np.load(folder / "labels.npz"))
+        self.side = self.images.shape[1]
+        path = folder / "landmarks.npy"
+        points = self.labels.pop("landmarks", None)
+        self.landmarks = np.load(path) if points is None and path.is_file() else points
+
+    def rows(self, split: int) -> np.ndarray:
+        """Row numbers of a split (0 train, 1 valid, 2 test)."""
+        return np.flatnonzero(self.labels["split"] == split)
+
+    def points(self, row: int) -> np.ndarray | None:
+        """(68, 2) pixels of the stored picture, or None."""
+        if self.landmarks is None or not np.isfinite(self.landmarks[row]).all():
+            return None
+        return self.landmarks[row].astype(np.float64) * self.side
+
+
+# Inner-lip gap / inter-ocular distance, and lid opening / eye width; in between is not labelled.
+MOUTH_SHUT, MOUTH_OPEN = 0.05, 0.10
+EYES_SHUT, EYES_OPEN = 0.12, 0.20
+
+
+def threshold_label(value: float, low: float, high: float) -> int:
+    """1 above ``high``, 0 below ``low``, -1 in between."""
+    return 1 if value > high else 0 if value < low else -1
+
+
+def landmark_square(points: np.ndarray) -> tuple[float, float, float]:
+    """Centre x, y and side of the product's fixed-margin square (``facellm.face``)."""
+    low, high = points.min(0), points.max(0)
+    centre = (low + high) / 2
+    return float(centre[0]), float(centre[1]), 1.3 * float((high - low).max())
+
+
+def vote_shares(votes: np.ndarray) -> np.ndarray:
+    """FER+ votes (10,) -> shares (9,) over eight expressions and unknown; NF votes are dropped."""
+    counted = votes[:9].astype(np.float64)
+    return counted / max(counted.sum(), 1.0)
+
+
+class EncoderBatches:
+    """Deterministic training batches.
+
+    Args:
+        cache: Folder of prepared sets.
+        batch: Pictures a step.
+        seed: With the step number, all the randomness there is.
+    """
+
+    def __init__(self, cache: Path, batch: int, seed: int) -> None:
+        self.batch_size, self.seed = batch, seed
+        names = ("ferplus", "utkface", "real_vs_stylegan2", "forged", "face_mask", "painted", "rig")
+        self.sets = {name: PreparedSet(cache / name) for name in names}
+        self.train = {name: data.rows(0) for name, data in self.sets.items()}
+        shown = self.sets["ferplus"].labels["votes"][self.train["ferplus"]]
+        keep = (shown[:, 9] < 3) & (shown[:, :9].sum(1) > 0)  # "no face" votes
+        self.train["ferplus"] = self.train["ferplus"][keep]
+        self.sources = [name for name, share in SHARES.items() for _ in range(round(share * batch))]
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Tensors of one step: pixel_values (B, 3, S, S), landmarks (B, 68, 2) and the labels."""
+        rng = np.random.default_rng((self.seed, step))
+        samples = [self._sample(name, rng) for name in self.sources]
+        return collate(samples)
+
+    def _sample(self, name: str, rng: np.random.Generator):
+        draw = getattr(self, f"_draw_{name}")
+        picture, points, square, target = draw(rng)
+        jitter = JITTERS[name]
+        mirror = bool(rng.random() < 0.5)
+        transform = (
+            rng.uniform(*jitter.zoom),
+            rng.uniform(-jitter.shift, jitter.shift),
+            rng.uniform(-jitter.shift, jitter.shift),
+            rng.uniform(-jitter.degrees, jitter.degrees),
+            mirror,
+        )
+        crop, matrix = sample_crop(picture, square, IMAGE_SIZE, transform)
+        if points is not None:
+            points = move_points(points, matrix, mirror) / IMAGE_SIZE
+            points = points + rng.normal(0, 0.004, points.shape)
+        if rng.random() < 0.12:  # landmarks may be missing at run time
+            points = None
+        if mirror and target.gaze is not None:
+            target.gaze = target.gaze * np.array([-1.0, 1.0])
+        return augment_pixels(crop, jitter, rng), points, target
+
+    def _framed(self, name: str, row: int):
+        data = self.sets[name]
+        points = data.points(row)
+        half = data.side / 2
+        guess = (half, half * 1.04, data.side * 0.78)
+        square = guess if points is None else landmark_square(points)
+        return np.asarray(data.images[row]), points, square
+
+    def _draw_ferplus(self, rng: np.random.Generator):
+        row = int(rng.choice(self.train["ferplus"]))
+        picture, points, _ = self._framed("ferplus", row)
+        votes = vote_shares(self.sets["ferplus"].labels["votes"][row])
+        return picture, points, (24.0, 24.0, 48.0), Target(votes=votes)
+
+    def _draw_utkface(self, rng: np.random.Generator):
+        row = int(rng.choice(self.train["utkface"]))
+        labels = self.sets["utkface"].labels
+        target = Target(age=int(labels["age"][row]), male=int(labels["male"][row]))
+        return *self._framed("utkface", row), target
+
+    def _draw_rig(self, rng: np.random.Generator):
+        row = int(rng.choice(self.train["rig"]))
+        labels = self.sets["rig"].labels
+        target = Target(
+            au=np.array([intensity_to_level(value) for value in labels["au"][row]]),
+            gaze=labels["gaze"][row],
+            mouth_open=threshold_label(labels["mouth_open"][row], MOUTH_SHUT, MOUTH_OPEN),
+            eyes_closed=threshold_label(-labels["eye_open"][row].mean(), -EYES_OPEN, -EYES_SHUT),
+        )
+        return *self._framed("rig", row), target
+
+    def _draw_fake(self, rng: np.random.Generator):
+        name, row, fake = self._balanced(("real_vs_stylegan2", "forged"), "fake", rng)
+        return *self._framed(name, row), Target(fake=fake)
+
+    def _draw_mask(self, rng: np.random.Generator):
+        name, row, worn = self._balanced(("face_mask", "painted"), "mask", rng)
+        return *self._framed(name, row), Target(mask=worn)
+
+    def _balanced(self, names: tuple[str, str], label: str, rng: np.random.Generator):
+        """A row of one of two sets, both sets and both labels equally often."""
+        name = names[int(rng.integers(2))]
+        labels, train = self.sets[name].labels[label], self.train[name]
+        value = int(rng.integers(2))
+        return name, int(rng.choice(train[labels[train] == value])), value
+
+
+def standardise(pixels: Tensor) -> Tensor:
+    """(N, S, S, 3) uint8 -> (N, 3, S, S) float32, channels last in memory."""
+    scaled = pixels.float().sub_(255 * PIXEL_MEAN).div_(255 * PIXEL_STD)
+    return scaled.permute(0, 3, 1, 2)
+
+
+def collate(samples: list) -> dict[str, Tensor]:
+    """Stack (crop, points or None, Target) triples into tensors, missing labels marked."""
+    count = len(samples)
+    pixels = torch.from_numpy(np.stack([crop for crop, _, _ in samples]))
+    points = np.full((count, 68, 2), np.nan, np.float32)
+    votes = np.full((count, len(EXPRESSIONS) + 1), np.nan, np.float32)
+    au = np.full((count, len(ACTION_UNITS)), -1, np.int64)
+    gaze = np.full((count, 2), np.nan, np.float32)
+    for index, (_, moved, target) in enumerate(samples):
+        for array, value in ((points, moved), (votes, target.votes), (gaze, target.gaze)):
+            if value is not None:
+                array[index] = value
+        if target.au is not None:
+            au[index] = target.au
+    batch = {
+        "pixel_values": standardise(pixels),
+        "landmarks": torch.from_numpy(points),
+        "expr": torch.from_numpy(votes),
+        "au": torch.from_numpy(au),
+        "gaze": torch.from_numpy(gaze),
+    }
+    for name in ("age", "male", "mask", "fake", "mouth_open", "eyes_closed"):
+        values = [getattr(target, name) for _, _, target in samples]
+        batch[name] = torch.tensor(values, dtype=torch.int64)
+    return batch

@@ -1,0 +1,297 @@
+"""Stage ``encoder``: vision tower + FRGCA, trained through throw-away heads.
+
+No head is shipped (ARCHITECTURE.md, decision 1): the readout tokens of the language model take
+over, and must come within half a point of these heads, which is what ``evaluate`` prints.
+
+Command::
+
+    python -m facellm.train.encoder --cache .cache/default --out .cache/default/encoder --steps 4000
+
+Resumes from ``<out>/checkpoint.pt``; every step's batch depends on seed and step number only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from facellm.folders import default_cache
+from facellm.fusion import FaceRegionGuidedCrossAttention
+from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS, MAX_AGE
+from facellm.vision import ConvHybridTower
+
+from .batches import EncoderBatches, landmark_square
+from .evaluate_encoder import evaluate
+
+WEIGHTS = {
+    "expr": 1.0, "age": 0.3, "age_years": 0.03, "male": 0.2, "mask": 0.1, "fake": 0.2,
+    "mouth_open": 0.05, "eyes_closed": 0.05, "au": 0.5, "gaze": 0.05, "points": 1.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EncoderRun:
+    """Settings of the stage.
+
+    Attributes:
+        steps: Optimizer steps.
+        batch: Pictures a step.
+        lr: Peak learning rate.
+        warmup: Steps of linear warm-up.
+        decay_from: Share of the run after which the rate falls linearly to zero.
+        weight_decay: AdamW's.
+        ema: Decay of the averaged weights that are evaluated and kept.
+        seed: Of weights and batches.
+    """
+
+    steps: int = 4000
+    batch: int = 64
+    lr: float = 1.5e-3
+    warmup: int = 200
+    decay_from: float = 0.55
+    weight_decay: float = 0.05
+    ema: float = 0.998
+    seed: int = 7
+
+
+class ThrowAwayHeads(nn.Module):
+    """One attention-pooling query and one linear map per task; used in this stage only."""
+
+    SIZES = {
+        "expr": len(EXPRESSIONS) + 1, "age": MAX_AGE + 1, "male": 2, "mask": 2, "fake": 2,
+        "mouth_open": 2, "eyes_closed": 2, "au": len(ACTION_UNITS) * AU_LEVELS, "gaze": 2,
+        "points": 136,
+    }  # fmt: skip
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(len(self.SIZES), width) * 0.02)
+        self.pool = nn.MultiheadAttention(width, 5, batch_first=True)
+        self.maps = nn.ModuleDict({k: nn.Linear(width, n) for k, n in self.SIZES.items()})
+        self.drop = nn.Dropout(0.2)
+
+    def forward(self, patches: Tensor) -> dict[str, Tensor]:
+        """(N, P, D) -> one (N, size) tensor per task."""
+        queries = self.queries.expand(len(patches), -1, -1)
+        pooled = self.drop(self.pool(queries, patches, patches, need_weights=False)[0])
+        return {name: m(pooled[:, i]) for i, (name, m) in enumerate(self.maps.items())}
+
+
+class EncoderTrainee(nn.Module):
+    """Tower, FRGCA and heads as one module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vision_tower = ConvHybridTower(layers=3)
+        self.region_attention = FaceRegionGuidedCrossAttention(self.vision_tower.width)
+        self.heads = ThrowAwayHeads(self.vision_tower.width)
+        self.register_buffer("centres", self.vision_tower.centres())
+
+    def features(self, pixel_values: Tensor, landmarks: Tensor) -> Tensor:
+        """(N, 3, S, S), (N, 68, 2) -> (N, P, D)."""
+        return self.region_attention(self.vision_tower(pixel_values), landmarks, self.centres)
+
+    def forward(self, pixel_values: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
+        """Outputs of every head."""
+        return self.heads(self.features(pixel_values, landmarks))
+
+
+def age_distribution(age: Tensor, sigma: float = 2.5) -> Tensor:
+    """Gaussian label over 0-116: (N,) years -> (N, 117). Source: DLDL, arXiv 1611.01731."""
+    grid = torch.arange(MAX_AGE + 1, dtype=torch.float32)
+    return (-0.5 * ((grid - age.float()[:, None]) / sigma) ** 2).softmax(-1)
+
+
+def encoder_losses(out: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Mean loss of each task over the rows that carry its label; zero when none does."""
+    losses = {name: out["expr"].sum() * 0 for name in WEIGHTS}
+    rows = torch.isfinite(batch["expr"]).all(1)
+    if rows.any():
+        losses["expr"] = F.cross_entropy(out["expr"][rows], batch["expr"][rows])
+    for name in ("male", "mask", "fake", "mouth_open", "eyes_closed"):
+        rows = batch[name] >= 0
+        if rows.any():
+            losses[name] = F.cross_entropy(out[name][rows], batch[name][rows])
+    rows = batch["age"] >= 0
+    if rows.any():
+        logits, years = out["age"][rows], batch["age"][rows]
+        expected = (logits.softmax(-1) * torch.arange(MAX_AGE + 1)).sum(-1)
+        losses["age"] = F.cross_entropy(logits, age_distribution(years))
+        losses["age_years"] = (expected - years).abs().mean()
+    rows = (batch["au"] >= 0).all(1)
+    if rows.any():
+        logits = out["au"][rows].unflatten(-1, (len(ACTION_UNITS), AU_LEVELS))
+        losses["au"] = F.cross_entropy(logits.flatten(0, 1), batch["au"][rows].flatten())
+    rows = torch.isfinite(batch["gaze"]).all(1)
+    if rows.any():
+        losses["gaze"] = F.smooth_l1_loss(out["gaze"][rows], batch["gaze"][rows] / 10)
+    rows = torch.isfinite(batch["landmarks"]).flatten(1).all(1)
+    if rows.any():
+        target = (batch["landmarks"][rows].flatten(1) - 0.5) * 4
+        losses["points"] = F.smooth_l1_loss(out["points"][rows], target)
+    return losses
+
+
+def learning_rate(run: EncoderRun, step: int) -> float:
+    """Warm-up, flat, then linear to zero: the flat part can be lengthened on a resume."""
+    start = run.decay_from * run.steps
+    fall = 1.0 if step < start else max(0.0, (run.steps - step) / (run.steps - start))
+    return run.lr * min(1.0, (step + 1) / run.warmup) * fall
+
+
+def mixup(batch: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+    """Mix expression rows in pairs (alpha .2, arXiv 1710.09412); other rows stay themselves."""
+    rows = torch.nonzero(torch.isfinite(batch["expr"]).all(1)).flatten()
+    partner = rows[torch.from_numpy(rng.permutation(len(rows)))]
+    weight = torch.from_numpy(rng.beta(0.2, 0.2, len(rows))).float()
+    weight = torch.maximum(weight, 1 - weight)  # the larger share's landmarks are kept
+    pixels, votes = batch["pixel_values"], batch["expr"]
+    w = weight[:, None, None, None]
+    pixels[rows] = pixels[rows] * w + pixels[partner] * (1 - w)
+    votes[rows] = votes[rows] * weight[:, None] + votes[partner] * (1 - weight[:, None])
+    return batch
+
+
+def average_into(averaged: nn.Module, model: nn.Module, decay: float) -> None:
+    """Exponential moving average of weights; buffers are copied."""
+    with torch.no_grad():
+        for kept, new in zip(averaged.parameters(), model.parameters(), strict=True):
+            kept.lerp_(new, 1 - decay)
+        for kept, new in zip(averaged.buffers(), model.buffers(), strict=True):
+            kept.copy_(new)
+
+
+def set_mean_shape(model: EncoderTrainee, source: EncoderBatches) -> None:
+    """Give FRLP the mean and spread of the training landmarks inside the product's crop."""
+    shapes = []
+    for name in ("ferplus", "utkface"):
+        data = source.sets[name]
+        for row in source.train[name][::5]:
+            points = data.points(int(row))
+            if points is not None:
+                x, y, side = landmark_square(points)
+                shapes.append((points - (x, y)) / side + 0.5)
+    if shapes:
+        stacked = np.stack(shapes)
+        frlp = model.region_attention.region_projector
+        frlp.mean_shape.copy_(torch.from_numpy(stacked.mean(0)))
+        frlp.shape_scale.fill_(float(stacked.std(0).mean()))
+
+
+class EncoderTraining:
+    """The training loop with its checkpoint."""
+
+    def __init__(self, run: EncoderRun, cache: Path, out: Path) -> None:
+        torch.manual_seed(run.seed)
+        self.run, self.out, self.cache = run, out, cache
+        self.source = EncoderBatches(cache, run.batch, run.seed)
+        self.model = EncoderTrainee().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        set_mean_shape(self.model, self.source)
+        self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), run.lr, weight_decay=run.weight_decay, fused=True
+        )
+        self.step, self.seconds = 0, 0.0
+        if (out / "checkpoint.pt").is_file():
+            self._resume()
+
+    def _resume(self) -> None:
+        state = torch.load(self.out / "checkpoint.pt", weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        set_mean_shape(self.averaged, self.source)
+        set_mean_shape(self.model, self.source)
+
+    def save(self) -> None:
+        """Write the checkpoint beside its final name, then rename: a kill leaves the old one."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        state = {
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        torch.save(state, self.out / "checkpoint.tmp")
+        (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
+
+    def train(self, save_every: int = 250, evaluate_every: int = 500) -> None:
+        """Run to ``run.steps``; prints losses, writes ``log.jsonl``."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead = [pool.submit(self.source.batch, self.step + i) for i in range(3)]
+            while self.step < self.run.steps:
+                batch = ahead.pop(0).result()
+                ahead.append(pool.submit(self.source.batch, self.step + 3))
+                losses = self._one_step(batch)
+                if self.step % 50 == 0:
+                    self._log(losses)
+                if self.step % save_every == 0 or self.step == self.run.steps:
+                    self.save()
+                if self.step % evaluate_every == 0 or self.step == self.run.steps:
+                    figures = evaluate(self.averaged, self.source.sets, split=1, limit=1500)
+                    self._write({"step": self.step, "valid": figures})
+            for future in ahead:
+                future.cancel()
+
+    def _one_step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        start = time.monotonic()
+        batch = mixup(batch, np.random.default_rng((self.run.seed, self.step, 1)))
+        self.model.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.run, self.step)
+        pixels = batch["pixel_values"].contiguous(memory_format=torch.channels_last)
+        # On a CPU the fused attention kernels are slower to train than the plain ones.
+        with sdpa_kernel(SDPBackend.MATH):
+            losses = encoder_losses(self.model(pixels, batch["landmarks"]), batch)
+            total = torch.stack([losses[name] * weight for name, weight in WEIGHTS.items()]).sum()
+            self.optimizer.zero_grad(set_to_none=True)
+            total.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        self.optimizer.step()
+        self.step += 1
+        average_into(self.averaged, self.model, min(self.run.ema, 1 - 1 / (self.step + 1)))
+        self.seconds += time.monotonic() - start
+        return losses
+
+    def _log(self, losses: dict[str, Tensor]) -> None:
+        row = {name: round(float(value.detach()), 4) for name, value in losses.items()}
+        gate = float(self.model.region_attention.gate.detach())
+        speed = self.step * self.run.batch / max(self.seconds, 1e-9)
+        self._write({"step": self.step, "gate": round(gate, 4), "img_s": round(speed, 1), **row})
+
+    def _write(self, row: dict[str, object]) -> None:
+        print(json.dumps(row), flush=True)
+        self.out.mkdir(parents=True, exist_ok=True)
+        with (self.out / "log.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of the stage."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--cache", type=Path, default=default_cache())
+    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--threads", type=int, default=2)
+    for name, value in asdict(EncoderRun()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    run = EncoderRun(**{name: getattr(args, name) for name in asdict(EncoderRun())})
+    EncoderTraining(run, args.cache, args.out or args.cache / "encoder").train()
+
+
+if __name__ == "__main__":
+    main()

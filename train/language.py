@@ -1,0 +1,219 @@
+"""Stages ``language`` and ``connector``: the language model on text, then on cached features.
+
+``language`` teaches the model to write from a reading and to tell what is asked, without pictures.
+``connector`` trains projector and language model together: every step reads a batch of cached faces
+(readout loss), every third step also writes answers under the model's own readings.
+
+Command::
+
+    python -m facellm.train.language --stage language --cache .cache/default --steps 700
+    python -m facellm.train.language --stage connector --cache .cache/default --steps 1200
+
+Resumes from ``<cache>/<stage>/checkpoint.pt``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facellm.folders import default_cache
+from facellm.labels import ACTION_UNITS, QUERIES
+from facellm.model import FaceLLMForConditionalGeneration, merge_visual_tokens
+from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
+
+from .default_model import new_model, new_processor
+from .text_batches import TextSample, grouped_batches, load_corpus, pad
+
+QUERY_WEIGHTS = {
+    **{f"au{number}": 0.06 for number in ACTION_UNITS},
+    "expr": 1.5, "age": 0.4, "gender": 0.4, "mask": 0.15, "fake": 0.3, "mouth_open": 0.1,
+    "eyes_closed": 0.1, "gaze_yaw": 0.1, "gaze_pitch": 0.1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LanguageRun:
+    """Settings of both stages.
+
+    Attributes:
+        stage: ``language`` or ``connector``.
+        steps: Optimizer steps.
+        batch: Conversations a step.
+        faces: Cached faces read a step (``connector``).
+        lr: Peak learning rate of the language model.
+        connector_lr: Peak learning rate of the projector.
+        warmup: Steps of linear warm-up; the rate then falls as a cosine to a twentieth.
+        seed: Of weights and batches.
+    """
+
+    stage: str = "language"
+    steps: int = 700
+    batch: int = 48
+    faces: int = 96
+    lr: float = 1e-3
+    connector_lr: float = 1e-3
+    warmup: int = 60
+    seed: int = 11
+
+
+def text_loss(model: FaceLLMForConditionalGeneration, embeds: Tensor, batch: dict[str, Tensor]):
+    """Cross-entropy of the answer tokens only; logits are computed at those places alone."""
+    hidden = model.language_model.model(
+        inputs_embeds=embeds, attention_mask=batch["attention_mask"], use_cache=False
+    ).last_hidden_state
+    wanted = batch["labels"][:, 1:] != IGNORE_INDEX
+    logits = hidden[:, :-1][wanted] @ model.get_output_embeddings().weight.T
+    return F.cross_entropy(logits, batch["labels"][:, 1:][wanted])
+
+
+def readout_loss(logprobs: list[Tensor], wanted: list[Tensor]) -> Tensor:
+    """Weighted soft cross-entropy summed over the queries."""
+    terms = [
+        -(target * said).sum(-1).mean() * QUERY_WEIGHTS[query.name]
+        for query, said, target in zip(QUERIES, logprobs, wanted, strict=True)
+    ]
+    return torch.stack(terms).sum()
+
+
+class FeatureCache:
+    """Cached features and targets (``facellm.train.features``)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.features = np.load(folder / "features.npy", mmap_mode="r")
+        stored = np.load(folder / "targets.npz")
+        self.targets = [stored[query.name] for query in QUERIES]
+
+    def rows(self, rows: np.ndarray) -> tuple[Tensor, list[Tensor]]:
+        """Features (B, P, Dv) and Q target distributions (B, n_labels), float32."""
+        features = torch.from_numpy(self.features[rows].astype(np.float32))
+        return features, [torch.from_numpy(t[rows].astype(np.float32)) for t in self.targets]
+
+
+class LanguageTraining:
+    """The loop of both stages with its checkpoint."""
+
+    def __init__(self, run: LanguageRun, cache: Path) -> None:
+        torch.manual_seed(run.seed)
+        self.run, self.cache, self.out = run, cache, cache / run.stage
+        self.processor: FaceLLMProcessor = new_processor(cache / "tokenizer")
+        if run.stage == "language":
+            self.processor.n_patches = 0
+        self.model = new_model(self.processor)
+        if run.stage == "connector":
+            state = torch.load(cache / "language" / "checkpoint.pt", weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.cached = FeatureCache(cache / "features")
+        corpus = cache / "text" / ("own.jsonl" if run.stage == "connector" else "synthetic.jsonl")
+        self.samples = load_corpus(corpus, self.processor)
+        fast = self.model.multi_modal_projector.parameters()
+        slow = self.model.language_model.parameters()
+        self.optimizer = torch.optim.AdamW(
+            [{"params": list(slow), "peak": run.lr}, {"params": list(fast), "peak": run.connector_lr}],
+            weight_decay=0.05,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+        self.step, self.seconds = 0, 0.0
+        if (self.out / "checkpoint.pt").is_file():
+            state = torch.load(self.out / "checkpoint.pt", weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.seconds = state["step"], state["seconds"]
+
+    def save(self) -> None:
+        """Write the checkpoint under another name, then rename it."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        torch.save(state, self.out / "checkpoint.tmp")
+        (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
+
+    def train(self, save_every: int = 200) -> None:
+        """Run to ``run.steps``."""
+        batches = grouped_batches(self.samples, self.run.batch, self.run.seed)
+        for _ in range(self.step):
+            next(batches)
+        self.model.train()
+        while self.step < self.run.steps:
+            start = time.monotonic()
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["peak"] * self._rate()
+            losses = self._losses(next(batches))
+            self.optimizer.zero_grad(set_to_none=True)
+            torch.stack(list(losses.values())).sum().backward()
+            nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            self.step += 1
+            self.seconds += time.monotonic() - start
+            if self.step % 20 == 0:
+                row = {name: round(float(value.detach()), 4) for name, value in losses.items()}
+                row = {"step": self.step, "seconds": round(self.seconds), **row}
+                print(json.dumps(row), flush=True)
+            if self.step % save_every == 0 or self.step == self.run.steps:
+                self.save()
+
+    def _rate(self) -> float:
+        warm = min(1.0, (self.step + 1) / self.run.warmup)
+        return warm * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * self.step / self.run.steps)))
+
+    def _losses(self, samples: list[TextSample]) -> dict[str, Tensor]:
+        if self.run.stage == "language":
+            batch = pad(samples, self.processor.tokenizer.pad_token_id)
+            embeds = self.model.get_input_embeddings()(batch["input_ids"])
+            return {"text": text_loss(self.model, embeds, batch)}
+        rng = np.random.default_rng((self.run.seed, self.step))
+        rows = np.sort(rng.choice(len(self.cached.features), self.run.faces, replace=False))
+        features, wanted = self.cached.rows(rows)
+        losses = {"readout": readout_loss(self._read(features), wanted)}
+        if self.step % 3 == 0:
+            losses["text"] = self._answer_loss(samples)
+        return losses
+
+    def _read(self, features: Tensor) -> list[Tensor]:
+        ids = torch.tensor([self.processor.reading_ids()] * len(features))
+        embeds = self._merge(ids, features)
+        first = ids.shape[1] - len(QUERIES)
+        positions = torch.arange(first, ids.shape[1])
+        return self.model.readouts(embeds, None, positions, self.processor.label_ids)
+
+    def _answer_loss(self, samples: list[TextSample]) -> Tensor:
+        batch = pad(samples, self.processor.tokenizer.pad_token_id)
+        rows = [row for sample in samples for row in sample.rows]
+        features = torch.from_numpy(self.cached.features[rows].astype(np.float32))
+        return text_loss(self.model, self._merge(batch["input_ids"], features), batch)
+
+    def _merge(self, input_ids: Tensor, features: Tensor) -> Tensor:
+        text = self.model.get_input_embeddings()(input_ids)
+        faces = self.model.multi_modal_projector(features)
+        image = self.model.config.image_token_id
+        return merge_visual_tokens(text, input_ids, faces, image_token_id=image)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line of both stages."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--cache", type=Path, default=default_cache())
+    parser.add_argument("--threads", type=int, default=2)
+    for name, value in asdict(LanguageRun()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    run = LanguageRun(**{name: getattr(args, name) for name in asdict(LanguageRun())})
+    LanguageTraining(run, args.cache).train()
+
+
+if __name__ == "__main__":
+    main()
