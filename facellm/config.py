@@ -33,8 +33,8 @@ class ConvHybridConfig(PreTrainedConfig):
     image_size: int = 192
     fold: int = 4
     widths: list[int] | tuple[int, ...] = (32, 64, 128, 320)
-    depths: list[int] | tuple[int, ...] = (1, 2, 2, 2)
-    layers: int = 3
+    depths: list[int] | tuple[int, ...] = (0, 2, 2, 2)
+    layers: int = 2
     heads: int = 5
 
 
@@ -74,6 +74,12 @@ class FaceLLMConfig(PreTrainedConfig):
         self.vision_config = as_config(self.vision_config, ConvHybridConfig.model_type)
         self.text_config = as_config(self.text_config, "llama")
         self.tie_word_embeddings = bool(getattr(self.text_config, "tie_word_embeddings", False))
+        # The base class hands its own attention kind down; None would undo the sub-configs' choice,
+        # and a language model that is already built would then attend without a causal mask.
+        kinds = {
+            name: getattr(self, name)._attn_implementation for name in ("vision_config", "text_config")
+        }
+        kwargs["attn_implementation"] = kwargs.get("attn_implementation") or kinds
         super().__post_init__(**kwargs)
 
 

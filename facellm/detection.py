@@ -97,7 +97,7 @@ class CascadeDetector:
         return suppress(verify(image, whole, self.net))
 
     def propose(self, grey: Grey, votes: int) -> list[Proposal]:
-        """Everything the cascades see in a grey picture (H, W) with at least ``votes`` votes each."""
+        """Everything the cascades see in a grey picture (H, W) with at least ``votes`` votes."""
         found = self._search(grey, FINE_SIDE, self._frontal, votes=votes)
         found += self._search(grey, FINE_SIDE, self._profile, votes=votes)
         return found + self._search(grey, FINE_SIDE, self._profile, mirror=True, votes=votes)
@@ -114,7 +114,7 @@ class CascadeDetector:
         return found
 
     def _sides(self, grey: Grey, longest: int) -> list[Proposal]:
-        """Half-turned faces; the cascade knows one side, so the picture is mirrored for the other."""
+        """Half-turned faces; the cascade knows one side, so the mirror image is searched too."""
         found = self._search(grey, longest, self._profile)
         return found + self._search(grey, longest, self._profile, mirror=True)
 

@@ -23,7 +23,8 @@ from facellm.config import ConvHybridConfig, FaceLLMConfig
 from facellm.fusion import FaceRegionGuidedCrossAttention, MultiModalProjector
 from facellm.vision import ConvHybridTower, HubTower, VisionTower
 
-LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+# A pattern, not a list of names: CLIP and SigLIP towers have q_proj, k_proj and v_proj too.
+LORA_TARGETS = r"language_model\..*\.(?:q|k|v|o|gate|up|down)_proj"
 
 
 def build_tower(config: FaceLLMConfig) -> VisionTower:
@@ -87,10 +88,19 @@ class FaceLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         "language_model.lm_head.weight": "language_model.model.embed_tokens.weight"
     }
 
-    def __init__(self, config: FaceLLMConfig) -> None:
+    def __init__(
+        self,
+        config: FaceLLMConfig,
+        *,
+        vision_tower: VisionTower | None = None,
+        language_model: PreTrainedModel | None = None,
+    ) -> None:
+        """Build the model, around a loaded tower and language model where they are given."""
         super().__init__(config)
-        self.vision_tower = build_tower(config)
-        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        self.vision_tower = build_tower(config) if vision_tower is None else vision_tower
+        if language_model is None:
+            language_model = AutoModelForCausalLM.from_config(config.text_config)
+        self.language_model = language_model
         vision_width, language_width = self.vision_tower.width, config.text_config.hidden_size
         self.region_attention = FaceRegionGuidedCrossAttention(
             vision_width if config.region_position == "tower" else language_width,
@@ -232,6 +242,27 @@ class FaceLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if first or not kwargs.get("use_cache", True):
             inputs["pixel_values"], inputs["landmarks"] = pixel_values, landmarks
         return inputs
+
+    def _expand_inputs_for_generation(
+        self,
+        expand_size: int = 1,
+        is_encoder_decoder: bool = False,
+        input_ids: Tensor | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Beams and several answers repeat a row's faces together, in their reading order."""
+        names = [n for n in ("pixel_values", "landmarks") if kwargs.get(n) is not None]
+        images = {name: kwargs.pop(name) for name in names}
+        if expand_size > 1 and images and input_ids is not None:
+            places = (input_ids == self.config.image_token_id).sum(1)
+            counts = (places // self.vision_tower.n_patches).tolist()
+            rows = torch.arange(sum(counts)).split(counts)
+            order = torch.cat([faces.repeat(expand_size) for faces in rows])
+            images = {name: value[order.to(value.device)] for name, value in images.items()}
+        input_ids, kwargs = super()._expand_inputs_for_generation(
+            expand_size, is_encoder_decoder, input_ids, **kwargs
+        )
+        return input_ids, kwargs | images
 
 
 AutoModelForCausalLM.register(FaceLLMConfig, FaceLLMForConditionalGeneration)

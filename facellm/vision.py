@@ -81,8 +81,8 @@ class ConvHybridTower(VisionTower):
         image_size: int = 192,
         fold: int = 4,
         widths: tuple[int, ...] = (32, 64, 128, 320),
-        depths: tuple[int, ...] = (1, 2, 2, 2),
-        layers: int = 4,
+        depths: tuple[int, ...] = (0, 2, 2, 2),
+        layers: int = 2,
         heads: int = 5,
     ) -> None:
         super().__init__()

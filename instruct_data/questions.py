@@ -15,11 +15,11 @@ import re
 from functools import lru_cache
 from importlib.resources import files
 
-from facellm.instruct_data.wording import choose, expand
+import numpy as np
+
 from facellm.labels import INTENTS
 
-# Asked where the user gives no question.
-DEFAULT_QUESTION = "Describe the face."
+from .wording import choose, expand, fork
 
 TYPO_RATE = 0.35
 OPENERS = (
@@ -174,7 +174,7 @@ def _vary_case(text: str, rng: random.Random) -> str:
     return text
 
 
-def sample_question(rng: random.Random, intent: str, *, typo_rate: float = TYPO_RATE) -> str:
+def sample_question(rng: np.random.Generator, intent: str, *, typo_rate: float = TYPO_RATE) -> str:
     """Draw one question.
 
     Args:
@@ -188,15 +188,16 @@ def sample_question(rng: random.Random, intent: str, *, typo_rate: float = TYPO_
     by_intent, slots, _ = templates()
     if intent not in by_intent:
         raise ValueError(f"intent {intent!r} is none of {', '.join(INTENTS)}")
+    draws = fork(rng)
     while True:
-        base = text = choose(rng.choice(by_intent[intent]), rng, slots)
-        if rng.random() < 0.2:
-            text = rng.choice(OPENERS) + text
-        text = _vary_end(text, rng)
-        if rng.random() < typo_rate:
-            text = misspell(text, rng)
-            if rng.random() < 0.2:
-                text = misspell(text, rng)
+        base = text = choose(draws.choice(by_intent[intent]), draws, slots)
+        if draws.random() < 0.2:
+            text = draws.choice(OPENERS) + text
+        text = _vary_end(text, draws)
+        if draws.random() < typo_rate:
+            text = misspell(text, draws)
+            if draws.random() < 0.2:
+                text = misspell(text, draws)
         # A typo or an opener may also lead to a withheld wording: look before and after.
         if not is_withheld(base) and not is_withheld(text):
-            return _vary_case(text, rng)
+            return _vary_case(text, draws)

@@ -10,14 +10,21 @@ import itertools
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
+
+import numpy as np
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]|\{(\w+)\}")
 
 Slots = Mapping[str, Sequence[str]]
 
 
-@lru_cache(maxsize=None)
+def fork(rng: np.random.Generator) -> random.Random:
+    """A generator of Python's own, seeded from numpy's: ten times faster for single draws."""
+    return random.Random(int(rng.integers(2**63)))
+
+
+@cache
 def _split(template: str) -> tuple[tuple[str, ...], tuple[tuple[str, ...] | str, ...]]:
     """Literal pieces and, between them, the alternatives or the slot's name."""
     literals, choices, end = [], [], 0

@@ -17,12 +17,14 @@ import torch
 from torch import Tensor
 
 from facellm.labels import ACTION_UNITS, EXPRESSIONS, intensity_to_level
+from facellm.prepared import PreparedSet, landmark_square
+from facellm.votes import vote_shares
 
 from .augment import Jitter, augment_pixels, move_points, sample_crop
 
 IMAGE_SIZE = 192
 PIXEL_MEAN, PIXEL_STD = 0.5, 0.25
-SHARES = {"ferplus": 0.61, "utkface": 0.19, "rig": 0.12, "fake": 0.05, "mask": 0.03}
+SHARES = {"ferplus": 0.66, "utkface": 0.17, "rig": 0.1, "fake": 0.04, "mask": 0.03}
 JITTERS = {
     "ferplus": Jitter(),
     "utkface": Jitter(zoom=(0.85, 1.45), degrees=12.0),
@@ -47,28 +49,6 @@ class Target:
     gaze: np.ndarray | None = None  # (2,) degrees
 
 
-class PreparedSet:
-    """One prepared folder: pictures by memory map, labels in memory."""
-
-    def __init__(self, folder: Path) -> None:
-        self.images = np.load(folder / "images.npy", mmap_mode="r")
-        self.labels = dict(np.load(folder / "labels.npz"))
-        self.side = self.images.shape[1]
-        path = folder / "landmarks.npy"
-        points = self.labels.pop("landmarks", None)
-        self.landmarks = np.load(path) if points is None and path.is_file() else points
-
-    def rows(self, split: int) -> np.ndarray:
-        """Row numbers of a split (0 train, 1 valid, 2 test)."""
-        return np.flatnonzero(self.labels["split"] == split)
-
-    def points(self, row: int) -> np.ndarray | None:
-        """(68, 2) pixels of the stored picture, or None."""
-        if self.landmarks is None or not np.isfinite(self.landmarks[row]).all():
-            return None
-        return self.landmarks[row].astype(np.float64) * self.side
-
-
 # Inner-lip gap / inter-ocular distance, and lid opening / eye width; in between is not labelled.
 MOUTH_SHUT, MOUTH_OPEN = 0.05, 0.10
 EYES_SHUT, EYES_OPEN = 0.12, 0.20
@@ -77,19 +57,6 @@ EYES_SHUT, EYES_OPEN = 0.12, 0.20
 def threshold_label(value: float, low: float, high: float) -> int:
     """1 above ``high``, 0 below ``low``, -1 in between."""
     return 1 if value > high else 0 if value < low else -1
-
-
-def landmark_square(points: np.ndarray) -> tuple[float, float, float]:
-    """Centre x, y and side of the product's fixed-margin square (``facellm.face``)."""
-    low, high = points.min(0), points.max(0)
-    centre = (low + high) / 2
-    return float(centre[0]), float(centre[1]), 1.3 * float((high - low).max())
-
-
-def vote_shares(votes: np.ndarray) -> np.ndarray:
-    """FER+ votes (10,) -> shares (9,) over eight expressions and unknown; NF votes are dropped."""
-    counted = votes[:9].astype(np.float64)
-    return counted / max(counted.sum(), 1.0)
 
 
 class EncoderBatches:

@@ -34,7 +34,7 @@ def new_model(processor: FaceLLMProcessor) -> FaceLLMForConditionalGeneration:
         vocab_size=len(tokenizer),
         hidden_size=256,
         intermediate_size=768,
-        num_hidden_layers=6,
+        num_hidden_layers=4,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=2048,

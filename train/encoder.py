@@ -19,6 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -29,9 +30,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from facellm.folders import default_cache
 from facellm.fusion import FaceRegionGuidedCrossAttention
 from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS, MAX_AGE
+from facellm.prepared import landmark_square
 from facellm.vision import ConvHybridTower
 
-from .batches import EncoderBatches, landmark_square
+from .batches import EncoderBatches
 from .evaluate_encoder import evaluate
 
 WEIGHTS = {
@@ -68,7 +70,7 @@ class EncoderRun:
 class ThrowAwayHeads(nn.Module):
     """One attention-pooling query and one linear map per task; used in this stage only."""
 
-    SIZES = {
+    SIZES: ClassVar[dict[str, int]] = {
         "expr": len(EXPRESSIONS) + 1, "age": MAX_AGE + 1, "male": 2, "mask": 2, "fake": 2,
         "mouth_open": 2, "eyes_closed": 2, "au": len(ACTION_UNITS) * AU_LEVELS, "gaze": 2,
         "points": 136,
@@ -93,7 +95,7 @@ class EncoderTrainee(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.vision_tower = ConvHybridTower(layers=3)
+        self.vision_tower = ConvHybridTower()
         self.region_attention = FaceRegionGuidedCrossAttention(self.vision_tower.width)
         self.heads = ThrowAwayHeads(self.vision_tower.width)
         self.register_buffer("centres", self.vision_tower.centres())

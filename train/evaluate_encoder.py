@@ -8,39 +8,18 @@ import numpy as np
 import torch
 
 from facellm.labels import EXPRESSIONS, MAX_AGE
+from facellm.prepared import PreparedSet, landmark_square
+from facellm.votes import published_majority
 
 from .augment import sample_crop
 from .batches import (
     IMAGE_SIZE,
     PIXEL_MEAN,
     PIXEL_STD,
-    PreparedSet,
-    landmark_square,
 )
 
 if TYPE_CHECKING:
     from .encoder import EncoderTrainee
-
-
-def published_majority(votes: np.ndarray) -> np.ndarray:
-    """FER+ majority label by the published rule.
-
-    Votes of one tagger are dropped; the label needs more than half of what is left; unknown and
-    not-a-face rows are dropped.
-
-    Args:
-        votes: (N, 10).
-
-    Returns:
-        (N,) index into ``EXPRESSIONS``, -1 where the row does not count.
-
-    Source: FER+, arXiv 1608.01041, section 3, and the authors' code.
-    """
-    counted = np.where(votes > 1, votes, 0).astype(np.float64)
-    total = counted.sum(1)
-    best = counted.argmax(1)
-    clear = counted.max(1) > 0.5 * np.maximum(total, 1e-9)
-    return np.where(clear & (best < len(EXPRESSIONS)) & (total > 0), best, -1)
 
 
 def plain_crop(data: PreparedSet, row: int, whole: bool) -> tuple[np.ndarray, np.ndarray]:

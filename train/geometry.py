@@ -27,7 +27,8 @@ from facellm.landmarks import EXTRA_PREFIX, LandmarkNet
 from facellm.refine import whole_picture_face
 
 from .landmark_data import RIG_PARTS, decode_grey
-from .landmarks import export, locate
+from .landmark_error import locate
+from .landmarks import export
 
 Array = NDArray[np.float64]
 NEUTRAL_VOTES = 7  # of 10 taggers
@@ -67,8 +68,9 @@ def render_points(
     images = np.load(cache / "rig" / "images.npy", mmap_mode="r")
     done = np.load(cache / "rig" / "done.npy")
     rows = np.flatnonzero(done & (split == RIG_PARTS.index(part)))[:most]
-    found = locate(net, [np.asarray(images[row]) for row in rows], truth[rows])
-    return found.astype(np.float64), truth[rows].astype(np.float64), pose[rows].astype(np.float64)
+    exact = truth[rows] * images.shape[1]  # stored in [0, 1]
+    found = locate(net, [np.asarray(images[row]) for row in rows], exact)
+    return found.astype(np.float64), exact.astype(np.float64), pose[rows].astype(np.float64)
 
 
 def neutral_points(net: LandmarkNet, data: Path, most: int) -> Array:

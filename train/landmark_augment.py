@@ -37,7 +37,8 @@ class Faceless:
 
     Attributes:
         scenes: Whole pictures, grey (h, w).
-        mined: (M, 128, 128) patches a cascade proposed (``facellm.train.landmark_mining``).
+        mined: (M, 128, 128) patches the network doubts (``facellm.train.landmark_mining``); may be
+            empty.
     """
 
     scenes: list[Image]
@@ -103,7 +104,7 @@ def make_negative(rng: Generator, image: Image, points: Points, scenes: Faceless
         center, side = frame_of(points)
         side *= float(np.exp(rng.uniform(-0.25, 0.35)))
         crop, _ = warp(image, center, side, rng.uniform(75, 285), bool(rng.random() < 0.5))
-    elif kind < 0.67:
+    elif kind < 0.67 or (kind > 0.72 and not len(scenes.mined)):
         crop = scene_patch(rng, scenes.scenes[rng.integers(len(scenes.scenes))])
     elif kind < 0.72:
         crop = texture(rng)

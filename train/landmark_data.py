@@ -153,7 +153,8 @@ def rig_source(cache: Path, share: float, part: str = "train") -> Source | None:
     if not len(rows):
         return None
     grey = [cv2.cvtColor(np.asarray(images[row]), cv2.COLOR_RGB2GRAY) for row in rows]
-    return Source("rig", grey, points[rows].astype(np.float32), share)  # type: ignore[arg-type]
+    pixels_of = points[rows].astype(np.float32) * images.shape[1]  # stored in [0, 1]
+    return Source("rig", grey, pixels_of, share)  # type: ignore[arg-type]
 
 
 def load_sources(data: Path, cache: Path) -> list[Source]:

@@ -1,94 +1,97 @@
-"""Negatives a cascade really proposes: patches of training pictures that it takes for faces.
+"""Negatives that the half-trained network itself takes for faces.
 
-Random background teaches the landmark network little: what it must refuse at run time are folds,
-cups and wheels that already look like a face to the cascade. The bar of the cascades is at its lowest
-here, scenes are searched at two sizes and four turns, frames of the published set only where the face
-is not.
+Random background teaches it little: what it must refuse at run time are folds, cups and wheels that
+look like a face already. So after the first cycle of training it is shown many faceless squares, of
+scenes in four turns and of published training frames beside the face, and those it believes in
+become negatives of the second cycle.
 
-Example: ``mined_patches(sources, cache)`` -> about 5,000 grey patches (128, 128) uint8; the proposed
-square is their central 96 pixels, so that training can shift and scale it.
+Example: ``mine(net, ytf, scenes, seed=0)`` -> about 2,000 grey patches (128, 128) uint8; the
+doubtful square is their central 96 pixels, so that training can shift and scale it.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
-import cv2
 import numpy as np
-import pandas as pd
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from facellm.detection import CascadeDetector
 from facellm.face import BoundingBox, Landmarks, Square, crop_image, square_around
-from facellm.landmarks import LandmarkNet
+from facellm.landmarks import INPUT_SIZE, LandmarkNet
 
-from .landmark_data import Source, decode_grey, training_scenes
+from .landmark_data import Source
 
 Grey = NDArray[np.uint8]
 
 PATCH = 128  # edge of a stored patch, pixels
-CONTEXT = 4 / 3  # edge of a stored patch / edge of the proposed square
-FRAMES = 1500  # published training frames that are searched
-NOT_A_FACE_VOTES = 5  # of 10 taggers
+CONTEXT = 4 / 3  # edge of a stored patch / edge of the doubtful square
+DOUBTFUL = 0.05  # face probability from which a faceless square is kept
+PER_SCENE = 400  # random squares of each scene and turn
+PER_FRAME = 4  # random squares of each published frame
 
 
-def mined_patches(ytf: Source, data: Path, cache: Path, seed: int = 0) -> Grey:
-    """All mined patches (M, 128, 128), cached in ``landmarks_mined.npy``."""
-    path = cache / "landmarks_mined.npy"
-    if not path.exists():
-        patches = scene_patches() + frame_patches(ytf, seed) + voted_patches(data)
-        np.save(path, np.stack(patches))
-    return np.load(path)
+def mine(net: LandmarkNet, ytf: Source, scenes: list[Grey], seed: int) -> Grey:
+    """Faceless patches (M, 128, 128) that ``net`` takes for faces; never empty.
+
+    Args:
+        net: A trained network, evaluation mode.
+        ytf: Published training frames, whose faces are left out.
+        scenes: Faceless grey pictures.
+        seed: Of the random squares.
+    """
+    rng = np.random.default_rng(seed)
+    kept: list[Grey] = []
+    batch: list[Grey] = []
+    for patch in _candidates(rng, CascadeDetector(net), ytf, scenes):
+        batch.append(patch)
+        if len(batch) == 256:
+            kept += _doubtful(net, batch)
+            batch = []
+    kept += _doubtful(net, batch) if batch else []
+    return np.stack(kept or batch or [np.zeros((PATCH, PATCH), np.uint8)])
 
 
-def proposals(cascades: CascadeDetector, grey: Grey) -> list[Square]:
-    """Squares that any cascade proposes at its lowest bar."""
-    squares = []
-    for scale in (1.0, 0.5):
-        size = tuple(max(24, round(n * scale)) for n in grey.shape[::-1])
-        small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-        for proposal in cascades.propose(small, votes=1):  # type: ignore[arg-type]
-            square = proposal.square
-            squares.append(Square(*(v / scale for v in (square.left, square.top, square.side))))
-    return squares
+def _candidates(
+    rng: Generator, cascades: CascadeDetector, ytf: Source, scenes: list[Grey]
+) -> Iterator[Grey]:
+    """Patches of scenes (random squares and the cascades' proposals) and of frames."""
+    for scene in scenes:
+        for turns in range(4):
+            turned = np.ascontiguousarray(np.rot90(scene, turns))
+            for square in _random_squares(rng, turned, PER_SCENE):
+                yield _patch(turned, square)
+            for proposal in cascades.propose(turned, votes=1):
+                yield _patch(turned, proposal.square)
+    for image, points in zip(ytf.images, ytf.points, strict=True):
+        face = _as_box(square_around(Landmarks(points).box))
+        for square in _random_squares(rng, image, PER_FRAME):
+            if face.iou(_as_box(square)) < 0.25:
+                yield _patch(image, square)
+
+
+def _random_squares(rng: Generator, grey: Grey, count: int) -> list[Square]:
+    height, width = grey.shape
+    largest = min(height, width)
+    sides = np.exp(rng.uniform(np.log(min(24, largest)), np.log(largest), count))
+    lefts, tops = rng.uniform(0, 1, (2, count)) * ([[width], [height]] - sides)
+    rows = zip(lefts, tops, sides, strict=True)
+    return [Square(float(left), float(top), float(side)) for left, top, side in rows]
+
+
+def _doubtful(net: LandmarkNet, patches: list[Grey]) -> list[Grey]:
+    start = (PATCH - INPUT_SIZE) // 2
+    inner = slice(start, start + INPUT_SIZE)
+    _, chance = net.predict([patch[inner, inner] for patch in patches])
+    return [patch for patch, p in zip(patches, chance, strict=True) if p >= DOUBTFUL]
 
 
 def _patch(grey: Grey, square: Square) -> Grey:
+    """The square and its surroundings, (128, 128)."""
     grow = square.side * (CONTEXT - 1) / 2
     wide = Square(square.left - grow, square.top - grow, square.side * CONTEXT)
     return crop_image(grey, wide, PATCH)
-
-
-def scene_patches() -> list[Grey]:
-    """What the cascades see in faceless scenes, each in four turns."""
-    cascades = CascadeDetector(LandmarkNet())
-    patches = []
-    for scene in training_scenes():
-        for turns in range(4):
-            turned = np.ascontiguousarray(np.rot90(scene, turns))
-            patches += [_patch(turned, square) for square in proposals(cascades, turned)]
-    return patches
-
-
-def frame_patches(ytf: Source, seed: int) -> list[Grey]:
-    """What the cascades see beside the face in published training frames."""
-    cascades = CascadeDetector(LandmarkNet())
-    rng = np.random.default_rng(seed)
-    patches = []
-    for row in rng.permutation(len(ytf.images))[:FRAMES]:
-        face = _as_box(square_around(Landmarks(ytf.points[row]).box))
-        for square in proposals(cascades, ytf.images[row]):
-            if face.iou(_as_box(square)) < 0.2:
-                patches.append(_patch(ytf.images[row], square))
-    return patches
-
-
-def voted_patches(data: Path) -> list[Grey]:
-    """FER+ training pictures that most taggers call "not a face"."""
-    frame = pd.read_parquet(data / "ferplus.parquet", columns=["image", "split", "votes_NF"])
-    frame = frame[(frame["split"] == "train") & (frame["votes_NF"] >= NOT_A_FACE_VOTES)]
-    pictures = [decode_grey(cell["bytes"], 48)[0] for cell in frame["image"]]
-    return [_patch(picture, Square(0, 0, 48)) for picture in pictures]
 
 
 def _as_box(square: Square) -> BoundingBox:

@@ -26,12 +26,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from facellm.face import Landmarks, crop_image, square_around
 from facellm.landmarks import INPUT_SIZE, LandmarkNet
 
 from .landmark_augment import Faceless, make_face, make_negative
 from .landmark_data import N_OFFSETS, Source, load_sources, published, training_scenes
-from .landmark_mining import mined_patches
+from .landmark_error import bootstrap, locate, nme
+from .landmark_mining import mine
 
 FACES, NEGATIVES = 48, 16  # per batch
 EXPORT_EVERY = 200
@@ -122,48 +122,14 @@ def loss_of(net: nn.Module, offsets: Tensor, batch: Batch) -> Tensor:
     return points + 4 * face + 20 * offsets.square().sum()
 
 
-def rate_at(step: int, steps: int) -> float:
-    """Learning rate relative to its peak: warm-up, plateau, linear decay over the last third."""
-    return min(1.0, (step + 1) / 100, max(0.01, (steps - step) / (steps / 3)))
+def rate_at(step: int, start: int, end: int) -> float:
+    """Learning rate relative to its peak at ``step`` of the cycle ``start`` to ``end``.
 
-
-def nme(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Mean point distance / outer eye corner distance, per face (M,), of (M, 68, 2) arrays."""
-    eyes = np.linalg.norm(truth[:, 45] - truth[:, 36], axis=1)
-    return np.linalg.norm(predicted - truth, axis=2).mean(axis=1) / eyes
-
-
-def locate(net: LandmarkNet, images: list, truth: np.ndarray, passes: int = 2) -> np.ndarray:
-    """Points (M, 68, 2) in pixels from a jittered frame, re-cropped as the detector does."""
-    rng = np.random.default_rng(0)
-    found = np.zeros_like(truth)
-    for start in range(0, len(images), 64):
-        rows = range(start, min(start + 64, len(images)))
-        squares = []
-        for row in rows:
-            box = Landmarks(truth[row]).box
-            square = square_around(box, 1.3 * rng.uniform(0.9, 1.2))
-            shift = rng.uniform(-0.05, 0.05, 2) * square.side
-            squares.append(type(square)(square.left + shift[0], square.top + shift[1], square.side))
-        for _ in range(passes):
-            pairs = zip(rows, squares, strict=True)
-            crops = [crop_image(images[row], square, INPUT_SIZE) for row, square in pairs]
-            unit, _ = net.predict(crops)
-            found[list(rows)] = [s.to_pixels(u) for s, u in zip(squares, unit, strict=True)]
-            squares = [square_around(Landmarks(found[row]).box) for row in rows]
-    return found
-
-
-def bootstrap(values: np.ndarray, groups: np.ndarray, draws: int = 2000) -> tuple[float, float]:
-    """95 % interval of the mean of ``values`` (M,) when whole ``groups`` (M,) are redrawn."""
-    rng = np.random.default_rng(0)
-    members = [values[groups == group] for group in np.unique(groups)]
-    sums = np.array([member.sum() for member in members])
-    counts = np.array([len(member) for member in members])
-    picks = rng.integers(len(members), size=(draws, len(members)))
-    means = sums[picks].sum(axis=1) / counts[picks].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+    The first cycle warms up, stays and falls over its last third; a later one falls from a half.
+    """
+    if start > 0:
+        return max(0.01, 0.5 * (end - step) / (end - start))
+    return min(1.0, (step + 1) / 100, max(0.01, (end - step) / (end / 3)))
 
 
 @dataclass
@@ -226,23 +192,46 @@ def export(weights: dict[str, Tensor], path: Path, extra: dict[str, Tensor] | No
 
 
 def train(args: argparse.Namespace) -> State:
-    """Run the remaining steps; prints, checkpoints and exports on the way."""
+    """Two cycles with mining of hard negatives between them; prints and exports on the way."""
     sources = load_sources(args.data, args.cache)
     print({source.name: len(source.images) for source in sources}, flush=True)
-    faceless = Faceless(training_scenes(), mined_patches(sources[0], args.data, args.cache))
-    images, truth, _ = published(args.data, args.cache, "valid")
+    scenes = training_scenes()
+    valid = published(args.data, args.cache, "valid")[:2]
     state = new_state(args.seed, args.rate)
-    checkpoint = args.out / "checkpoint.pt"
-    if checkpoint.exists():
-        state.load(checkpoint)
-    batches = Batches(sources, faceless, args.seed, args.steps)
-    order = range(state.step, args.steps)
+    if (args.out / "checkpoint.pt").exists():
+        state.load(args.out / "checkpoint.pt")
+    if state.step < args.mine_at:
+        nothing = Faceless(scenes, np.zeros((0, 128, 128), np.uint8))
+        cycle(state, Batches(sources, nothing, args.seed, args.mine_at), 0, valid, args)
+    mined_path = args.out / "mined.npy"
+    if not mined_path.exists():
+        np.save(mined_path, mine(state.average, sources[0], scenes, args.seed))
+    faceless = Faceless(scenes, np.load(mined_path))
+    print(f"{len(faceless.mined)} hard negatives", flush=True)
+    cycle(state, Batches(sources, faceless, args.seed, args.steps), args.mine_at, valid, args)
+    return state
+
+
+def cycle(
+    state: State, batches: Batches, start: int, valid: tuple, args: argparse.Namespace
+) -> None:
+    """Train from ``state.step`` to the last step of ``batches``; the rate falls to its end.
+
+    Args:
+        state: Changed in place.
+        batches: Batches of the whole run.
+        start: First step of this cycle, for the learning rate.
+        valid: Pictures and points (M, 68, 2) that the error is printed on.
+        args: The command line.
+    """
+    end = len(batches)
+    order = range(state.step, end)
     loader = DataLoader(batches, None, sampler=order, num_workers=1, prefetch_factor=6)
     running, begun = 0.0, time.time()
     for batch in loader:
         state.net.train()
         for group in state.optimizer.param_groups:
-            group["lr"] = group["peak"] * rate_at(state.step, args.steps)
+            group["lr"] = group["peak"] * rate_at(state.step, start, end)
         with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
             loss = loss_of(state.net, state.offsets, batch)
         state.optimizer.zero_grad()
@@ -255,13 +244,12 @@ def train(args: argparse.Namespace) -> State:
         running = loss.item() if running == 0 else 0.98 * running + 0.02 * loss.item()
         if state.step % 50 == 0:
             spent = time.time() - begun
-            print(f"step {state.step}/{args.steps} loss {running:.2f} {spent:.0f} s", flush=True)
-        if state.step % EXPORT_EVERY == 0 or state.step == args.steps:
-            error = nme(locate(state.average, images, truth), truth).mean()
-            print(f"step {state.step}/{args.steps} valid NME {100 * error:.2f} %", flush=True)
-            state.save(checkpoint)
+            print(f"step {state.step}/{end} loss {running:.2f} {spent:.0f} s", flush=True)
+        if state.step % EXPORT_EVERY == 0 or state.step == end:
+            error = nme(locate(state.average, *valid), valid[1]).mean()
+            print(f"step {state.step}/{end} valid NME {100 * error:.2f} %", flush=True)
+            state.save(args.out / "checkpoint.pt")
             export(state.average.state_dict(), args.out / "landmarks.safetensors")
-    return state
 
 
 def main() -> None:
@@ -270,7 +258,8 @@ def main() -> None:
     parser.add_argument("--data", default=os.environ.get("FACELLM_DATA", "../shared/data"))
     parser.add_argument("--cache", default=os.environ.get("FACELLM_CACHE", ".cache/default"))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3000, help="steps of 64 crops")
+    parser.add_argument("--steps", type=int, default=3600, help="steps of 64 crops")
+    parser.add_argument("--mine-at", type=int, default=2400, help="step of the hard negatives")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)

@@ -1,13 +1,16 @@
-"""Stages ``language`` and ``connector``: the language model on text, then on cached features.
+"""Stages ``language``, ``connector`` and ``adapter``: text, then cached features, then LoRA.
 
 ``language`` teaches the model to write from a reading and to tell what is asked, without pictures.
 ``connector`` trains projector and language model together: every step reads a batch of cached faces
-(readout loss), every third step also writes answers under the model's own readings.
+(readout loss), every third step also writes answers under the model's own readings. ``adapter``
+freezes all of it and trains LoRA (arXiv 2106.09685, rank 16, by ``peft``) on fresh wordings with the
+same two losses; the adapter is kept apart, in PEFT layout.
 
 Command::
 
     python -m facellm.train.language --stage language --cache .cache/default --steps 700
     python -m facellm.train.language --stage connector --cache .cache/default --steps 1200
+    python -m facellm.train.language --stage adapter --cache .cache/default --steps 200 --lr 5e-4
 
 Resumes from ``<cache>/<stage>/checkpoint.pt``.
 """
@@ -22,12 +25,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facellm.folders import default_cache
 from facellm.labels import ACTION_UNITS, QUERIES
-from facellm.model import FaceLLMForConditionalGeneration, merge_visual_tokens
+from facellm.model import LORA_TARGETS, FaceLLMForConditionalGeneration, merge_visual_tokens
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
 
 from .default_model import new_model, new_processor
@@ -40,15 +44,19 @@ QUERY_WEIGHTS = {
 }  # fmt: skip
 
 
+BEFORE = {"connector": "language", "adapter": "connector"}
+CORPUS = {"language": "synthetic.jsonl", "connector": "own.jsonl", "adapter": "dialogue.jsonl"}
+
+
 @dataclass(frozen=True)
 class LanguageRun:
     """Settings of both stages.
 
     Attributes:
-        stage: ``language`` or ``connector``.
+        stage: ``language``, ``connector`` or ``adapter``.
         steps: Optimizer steps.
         batch: Conversations a step.
-        faces: Cached faces read a step (``connector``).
+        faces: Cached faces read a step (``connector``, ``adapter``).
         lr: Peak learning rate of the language model.
         connector_lr: Peak learning rate of the projector.
         warmup: Steps of linear warm-up; the rate then falls as a cosine to a twentieth.
@@ -108,16 +116,18 @@ class LanguageTraining:
         if run.stage == "language":
             self.processor.n_patches = 0
         self.model = new_model(self.processor)
-        if run.stage == "connector":
-            state = torch.load(cache / "language" / "checkpoint.pt", weights_only=True)
-            self.model.load_state_dict(state["model"])
+        if run.stage != "language":
+            self._continue_from(BEFORE[run.stage])
             self.cached = FeatureCache(cache / "features")
-        corpus = cache / "text" / ("own.jsonl" if run.stage == "connector" else "synthetic.jsonl")
-        self.samples = load_corpus(corpus, self.processor)
-        fast = self.model.multi_modal_projector.parameters()
-        slow = self.model.language_model.parameters()
+        self.adapted = self._add_lora() if run.stage == "adapter" else None
+        self.samples = load_corpus(cache / "text" / CORPUS[run.stage], self.processor)
+        fast = [p for p in self.model.multi_modal_projector.parameters() if p.requires_grad]
+        slow = [p for p in self.model.language_model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
-            [{"params": list(slow), "peak": run.lr}, {"params": list(fast), "peak": run.connector_lr}],
+            [
+                {"params": slow, "peak": run.lr},
+                {"params": fast, "peak": run.connector_lr},
+            ],
             weight_decay=0.05,
             betas=(0.9, 0.98),
             fused=True,
@@ -129,9 +139,19 @@ class LanguageTraining:
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = state["step"], state["seconds"]
 
+    def _continue_from(self, stage: str) -> None:
+        state = torch.load(self.cache / stage / "checkpoint.pt", weights_only=True)
+        self.model.load_state_dict(state["model"])
+
+    def _add_lora(self) -> PeftModel:
+        config = LoraConfig(r=16, lora_alpha=32, target_modules=LORA_TARGETS, lora_dropout=0.0)
+        return get_peft_model(self.model, config)  # type: ignore[return-value]
+
     def save(self) -> None:
-        """Write the checkpoint under another name, then rename it."""
+        """Write the checkpoint under another name, then rename it; an adapter also by itself."""
         self.out.mkdir(parents=True, exist_ok=True)
+        if self.adapted is not None:
+            self.adapted.save_pretrained(self.out / "adapter")
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),

@@ -51,11 +51,11 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--cache", type=Path, default=default_cache())
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
-    net = LandmarkNet.load(args.weights)
+    net = LandmarkNet.load(args.weights).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for name, twice in SETS.items():
         images = np.load(args.cache / name / "images.npy", mmap_mode="r")
         points = locate(net, images, twice=twice)

@@ -1,0 +1,163 @@
+# From a bare clone: `make ask` answers a question about a photograph, `make test` runs every test.
+# Needs Python 3.11 or newer, make and, for packages, an index that pip can reach.
+#
+#   make ask IMAGE=photo.jpg QUESTION="Is the mouth open?"
+#   make ask TORCH_INDEX=https://download.pytorch.org/whl/cpu     torch without the CUDA libraries
+#
+# .venv and .cache hold everything that is made here; `make clean` removes the first.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH = torch==2.13.0
+TORCH_INDEX ?=
+IMAGE ?=
+QUESTION ?= What expression does this face show?
+PYTEST_FLAGS ?= -rs
+FACELLM_DATA ?= ../shared/data
+FACELLM_CACHE ?= .cache/default
+WEIGHTS ?= facellm/weights
+THREADS ?= 2
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+ASTRONAUT := .cache/astronaut.png
+# Stages read these from the environment; QUESTION goes that way so that quotes in it do no harm.
+export IMAGE QUESTION FACELLM_DATA FACELLM_CACHE
+
+.DELETE_ON_ERROR:
+.PHONY: help ask test test-core check bench figures teacher-landmarks train-default clean
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+# --- installing: each stamp says what the environment holds ---------------------------------------
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "facellm needs Python 3.11 or newer; say PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	$(PIP) install -q -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.core
+	$(PIP) install -q -e '.[train,eval,test]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.test
+	$(PIP) install -q -e '.[dev]'
+	@touch $@
+
+# --- using ----------------------------------------------------------------------------------------
+
+ask: $(VENV)/.core $(if $(IMAGE),,$(ASTRONAUT))
+	@$(VENV)/bin/facellm ask "$${IMAGE:-$(ASTRONAUT)}" "$$QUESTION"
+
+$(ASTRONAUT): | $(VENV)/.core
+	@mkdir -p $(@D)
+	@$(PY) -c 'import sys, skimage; skimage.io.imsave(sys.argv[1], skimage.data.astronaut())' $@
+
+# --- checking -------------------------------------------------------------------------------------
+
+test: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_FLAGS)
+
+test-core: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_FLAGS) -m 'not slow and not install' \
+	    tests/facellm tests/test_layout.py
+
+check: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright --pythonpath $(PY)
+
+bench: $(VENV)/.test
+	$(PY) -m facellm.eval.bench
+
+figures: $(VENV)/.test
+	$(PY) -m facellm.eval.figures --threads $(THREADS)
+
+# --- training the shipped default -----------------------------------------------------------------
+# One stage after the other. A finished stage leaves a stamp, an interrupted one goes on from its own
+# checkpoint, so after any break the same command is given again. `make -n train-default` lists them.
+
+STAGES := $(FACELLM_CACHE)/stages
+LANDMARKS := $(FACELLM_CACHE)/landmarks/landmarks.safetensors
+TEXT := $(FACELLM_CACHE)/text
+TEACHER := .venv-teacher
+TEACHER_PACKAGES := mediapipe==0.10.21 "numpy<2" "pandas<3" "pyarrow<22" "scipy<1.16"
+stamp = @mkdir -p $(STAGES) && touch $@
+
+STAGE_NAMES := 01-prepare 02-rig 03-teacher-landmarks 04-landmarks 05-locate 06-forgeries \
+    07-encoder 08-features 09-language 10-connector 11-export 12-calibrate
+
+train-default: $(STAGES)/12-calibrate
+
+$(addprefix $(STAGES)/,$(STAGE_NAMES)): | $(VENV)/.test
+
+$(STAGES)/01-prepare:
+	$(PY) -m facellm.instruct_data.prepare
+	$(stamp)
+
+$(STAGES)/02-rig: $(STAGES)/01-prepare
+	$(PY) -m facellm.instruct_data.build_rig --data $(FACELLM_DATA) --out $(FACELLM_CACHE)/rig \
+	    --n 10000
+	$(stamp)
+
+# The teacher pins numpy < 2, so it lives in an environment of its own, and only while it teaches.
+teacher-landmarks: $(STAGES)/03-teacher-landmarks
+
+$(STAGES)/03-teacher-landmarks: $(STAGES)/02-rig
+	test -x $(TEACHER)/bin/python || $(PYTHON) -m venv $(TEACHER)
+	$(TEACHER)/bin/python -m pip install -q $(TEACHER_PACKAGES)
+	$(TEACHER)/bin/python instruct_data/teacher_landmarks.py --data $(FACELLM_DATA) \
+	    --out $(FACELLM_CACHE)/teacher
+	$(stamp)
+
+$(STAGES)/04-landmarks: $(STAGES)/03-teacher-landmarks
+	$(PY) -m facellm.train.landmarks --out $(FACELLM_CACHE)/landmarks --threads $(THREADS)
+	$(PY) -m facellm.train.geometry --weights $(LANDMARKS)
+	$(stamp)
+
+$(STAGES)/05-locate: $(STAGES)/04-landmarks
+	$(PY) -m facellm.train.locate --weights $(LANDMARKS) --threads $(THREADS)
+	$(stamp)
+
+$(STAGES)/06-forgeries: $(STAGES)/05-locate
+	$(PY) -m facellm.instruct_data.forgeries
+	$(stamp)
+
+$(STAGES)/07-encoder: $(STAGES)/06-forgeries
+	$(PY) -m facellm.train.encoder --threads $(THREADS)
+	$(stamp)
+
+$(STAGES)/08-features: $(STAGES)/07-encoder
+	$(PY) -m facellm.train.features --threads $(THREADS)
+	$(stamp)
+
+$(STAGES)/09-language: $(STAGES)/08-features
+	$(PY) -m facellm.instruct_data.tokenizer --out $(FACELLM_CACHE)/tokenizer
+	$(PY) -m facellm.instruct_data.build_text --out $(TEXT)/synthetic.jsonl
+	$(PY) -m facellm.train.language --stage language --threads $(THREADS)
+	$(stamp)
+
+$(STAGES)/10-connector: $(STAGES)/09-language
+	$(PY) -m facellm.train.own_readings
+	$(PY) -m facellm.instruct_data.build_text --readings $(TEXT)/own_readings.jsonl \
+	    --out $(TEXT)/own.jsonl
+	$(PY) -m facellm.train.language --stage connector --threads $(THREADS)
+	$(stamp)
+
+$(STAGES)/11-export: $(STAGES)/10-connector
+	$(PY) -m facellm.train.export --out $(WEIGHTS)
+	$(stamp)
+
+$(STAGES)/12-calibrate: $(STAGES)/11-export
+	$(PY) -m facellm.eval.calibrate --model $(WEIGHTS) --threads $(THREADS)
+	$(stamp)
+
+clean:
+	rm -rf $(VENV) $(TEACHER) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

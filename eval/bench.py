@@ -1,0 +1,283 @@
+"""Speed and memory of ``facellm ask`` on this machine: ``python -m facellm.eval.bench``.
+
+Cold: the command in a process of its own on a photo of 1000 x 1000 px; importing torch and the
+other packages is counted apart, as the command itself reports it. Warm: a loaded assistant and a
+photo it has not seen. Both photos are scikit-image's astronaut, enlarged, with another light, crop
+and mirroring each time. Medians of ``--runs`` runs; the load of the machine is printed beside them,
+since on a busy machine every figure is an upper bound.
+
+Example line: ``| detection + reading, new photo | 212 ms | <= 300 ms | yes |``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.data import astronaut
+from torch import Tensor
+
+from facellm.assistant import FaceAssistant
+from facellm.crops import upright_crop
+from facellm.generation import greedy_tokens
+
+from .answering import answer_prompts
+
+SIDE = 1000  # pixels: one megapixel
+TOKENS = 60
+BATCH = 32
+QUESTION = "What expression does this face show?"
+Rgb = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measured line.
+
+    Attributes:
+        name: What was measured.
+        value: Median, or a ratio of medians.
+        unit: ``s``, ``ms``, ``MB``, ``/s`` or ``x`` (a ratio).
+        goal: Bound in the same unit, None for information.
+        runs: How many runs the median is of.
+    """
+
+    name: str
+    value: float
+    unit: str
+    goal: float | None
+    runs: int
+
+
+def new_photo(index: int) -> Rgb:
+    """(1000, 1000, 3) uint8: the astronaut in another light, cut and side for every index."""
+    rng = np.random.default_rng(index)
+    left, top = rng.integers(0, 13, 2)
+    picture = astronaut()[top : top + 500, left : left + 500]
+    picture = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    picture = picture[:, ::-1] if index % 2 else picture
+    lit = 255 * (picture / 255.0) ** rng.uniform(0.85, 1.15) + rng.normal(0, 1.5, picture.shape)
+    return np.clip(lit, 0, 255).astype(np.uint8)
+
+
+def cold_runs(model: Path | None, runs: int) -> list[dict[str, float]]:
+    """Run the command ``runs`` times; its own timings and peak memory of each."""
+    records = []
+    for index in range(runs):
+        with tempfile.TemporaryDirectory() as folder:
+            photo = Path(folder) / "photo.jpg"
+            Image.fromarray(new_photo(1000 + index)).save(photo, quality=92)
+            command = [sys.executable, "-m", "facellm", "ask", str(photo), QUESTION, "--json"]
+            command += [] if model is None else ["--model", str(model)]
+            records.append(run_measured(command))
+    return records
+
+
+def run_measured(command: list[str]) -> dict[str, float]:
+    """One run of ``facellm ask --json``: seconds of each stage, wall clock, peak memory in MB.
+
+    Raises:
+        RuntimeError: If the command fails; the message holds what it said.
+    """
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode}: {err.read()}")
+        timings = json.loads(out.read())["timings"]
+    kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    return {**timings, "wall": wall, "peak": kilobytes / 1024}
+
+
+def cold_lines(records: list[dict[str, float]]) -> list[Line]:
+    """Medians of the cold runs."""
+    runs = len(records)
+
+    def median(value: Callable[[dict[str, float]], float]) -> float:
+        return statistics.median(value(record) for record in records)
+
+    own = ("load", "decode", "detect", "read", "first_word")
+    first = median(lambda record: sum(record[name] for name in own))
+    return [
+        Line("cold start, imports alone", median(lambda r: r["import"]), "s", None, runs),
+        Line("cold start, own share until the first word", first, "s", 2.0, runs),
+        Line(
+            "cold start, own share until the last word",
+            median(lambda r: r["wall"] - r["import"]),
+            "s",
+            None,
+            runs,
+        ),
+        Line("cold start, loading the weights", median(lambda r: r["load"]), "s", None, runs),
+        Line("peak memory of the process", median(lambda r: r["peak"]), "MB", 1500.0, runs),
+    ]
+
+
+@contextmanager
+def never_stopping(assistant: FaceAssistant) -> Iterator[None]:
+    """Let answers run on, so that each is exactly as long as asked for."""
+    config = assistant.checkpoint.model.config.text_config
+    stop, config.eos_token_id = config.eos_token_id, -1
+    try:
+        yield
+    finally:
+        config.eos_token_id = stop
+
+
+def write_marks(assistant: FaceAssistant, prompt: dict[str, Tensor]) -> list[float]:
+    """Seconds from the start until each of 60 tokens is written."""
+    saved = assistant.checkpoint
+    start, marks = time.perf_counter(), []
+    with never_stopping(assistant):
+        for _ in greedy_tokens(saved.model, prompt, saved.processor.intent_ids, TOKENS):
+            marks.append(time.perf_counter() - start)
+    return marks
+
+
+@torch.inference_mode()
+def write_without_cache(assistant: FaceAssistant, prompt: dict[str, Tensor]) -> float:
+    """Seconds to write 60 tokens when every token reads the whole text again."""
+    model = assistant.checkpoint.model
+    start = time.perf_counter()
+    embeds = model.embed(prompt["input_ids"], prompt["pixel_values"], prompt["landmarks"])
+    for _ in range(TOKENS):
+        out = model.language_model(inputs_embeds=embeds, use_cache=False, logits_to_keep=1)
+        token = out.logits[0, -1].argmax()
+        embeds = torch.cat([embeds, model.get_input_embeddings()(token[None, None])], 1)
+    return time.perf_counter() - start
+
+
+def warm_run(assistant: FaceAssistant, photo: Rgb) -> dict[str, float]:
+    """Stages of one question about a new photo, then 60 tokens with and without the cache."""
+    stream = assistant.ask_stream(photo, QUESTION)
+    for _ in stream:
+        pass
+    answer = stream.answer
+    assert answer is not None
+    assert answer.faces, "no face found in the photo"
+    size = assistant.checkpoint.processor.crop_size
+    crop = upright_crop(photo, answer.faces[0].face, size)
+    [prompt] = answer_prompts(assistant, [crop], [answer.faces[0].reading], [QUESTION])
+    marks = write_marks(assistant, prompt)
+    look = answer.timings.detect + answer.timings.read
+    return {
+        "detect": answer.timings.detect,
+        "read": answer.timings.read,
+        "look": look,
+        "first_word": answer.timings.first_word,
+        "sixty": look + marks[-1],
+        "token": (marks[-1] - marks[0]) / (len(marks) - 1),
+        "cached": marks[-1],
+        "uncached": write_without_cache(assistant, prompt),
+    }
+
+
+def warm_lines(assistant: FaceAssistant, runs: int) -> list[Line]:
+    """Medians over new photos; two more go first and are not counted."""
+    records = [warm_run(assistant, new_photo(index)) for index in range(runs + 2)][2:]
+    median = {name: statistics.median(r[name] for r in records) for name in records[0]}
+    return [
+        Line("warm, new photo: detection", 1e3 * median["detect"], "ms", None, runs),
+        Line("warm, new photo: reading", 1e3 * median["read"], "ms", None, runs),
+        Line("warm, new photo: detection + reading", 1e3 * median["look"], "ms", 300.0, runs),
+        Line("warm: first word after the reading", 1e3 * median["first_word"], "ms", 100.0, runs),
+        Line("warm, new photo: answer of 60 tokens, in all", median["sixty"], "s", 2.0, runs),
+        Line("warm: one further token", 1e3 * median["token"], "ms", None, runs),
+        Line(
+            "60 tokens: without over with key-value cache",
+            median["uncached"] / median["cached"],
+            "x",
+            None,
+            runs,
+        ),
+    ]
+
+
+def batch_lines(assistant: FaceAssistant, runs: int) -> list[Line]:
+    """Crops read per second, 32 at a time and one by one, on the same crops."""
+    size = assistant.checkpoint.processor.crop_size
+    face = assistant.read(new_photo(0))[0].face
+    crops = [upright_crop(new_photo(2 * index), face, size) for index in range(BATCH)]
+    together, single = [], []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        assistant.read_crops(crops)
+        middle = time.perf_counter()
+        for crop in crops:
+            assistant.read_crops([crop])
+        together.append(middle - start)
+        single.append(time.perf_counter() - middle)
+    batched, alone = statistics.median(together[1:]), statistics.median(single[1:])
+    return [
+        Line("crops read, batches of 32", BATCH / batched, "/s", None, runs),
+        Line("crops read, one by one", BATCH / alone, "/s", None, runs),
+        Line("batches of 32 over one by one", alone / batched, "x", None, runs),
+    ]
+
+
+def table(lines: list[Line]) -> str:
+    """Markdown table of the lines."""
+    rows = ["| measured | median | goal | reached |", "|---|---|---|---|"]
+    for line in lines:
+        goal = "" if line.goal is None else f"<= {line.goal:g} {line.unit}"
+        reached = "" if line.goal is None else ("yes" if line.value <= line.goal else "NO")
+        digits = 0 if line.unit in {"ms", "MB"} and line.value >= 100 else 2
+        rows.append(f"| {line.name} | {line.value:.{digits}f} {line.unit} | {goal} | {reached} |")
+    return "\n".join(rows)
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What the figures depend on."""
+    return {
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "load_average": [round(value, 2) for value in os.getloadavg()],
+        "torch": torch.__version__,
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--model", type=Path, help="folder of weights (default: those shipped)")
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--out", type=Path, help="also write the lines as JSON")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    before = machine(args.threads)
+    assistant = FaceAssistant.load(args.model)
+    lines = warm_lines(assistant, args.runs) + batch_lines(assistant, args.runs)
+    lines = cold_lines(cold_runs(args.model, args.runs)) + lines
+    after = machine(args.threads)
+    print(f"{before['cores']} cores, {args.threads} threads, medians of {args.runs} runs")
+    print(f"load average {before['load_average']} before, {after['load_average']} after")
+    print(table(lines))
+    if args.out:
+        record = {"before": before, "after": after, "lines": [asdict(line) for line in lines]}
+        args.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Choose, on validation data only, when to abstain and which units to show in tables.
+
+``abstain_below``: the smallest expression confidence from which the answered FER+ validation faces
+(published label) are right in 95 % of cases. ``units_on_real_faces``: action units that reach AUC
+.75 in their check on real faces (``facellm.eval.figure_units``). Both go into the weights' own
+``calibration.json``; the test split is never looked at.
+
+Command: ``python -m facellm.eval.calibrate --model DIR --cache .cache/default``
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facellm.assistant import FaceAssistant
+from facellm.checkpoint import CALIBRATION
+from facellm.folders import default_cache
+from facellm.readout import Calibration
+
+from .figure_units import CHECKS, real_columns, run_check, units_passing
+from .held_out import VALID, Columns, HeldOut
+from .statistics import abstain_threshold
+
+LEAST_ACCURACY = 0.95  # of the answered faces: 5 % risk
+NEVER = 1.01  # a confidence no reading has
+
+
+def fit(columns: Columns, truth: NDArray[np.int64], base: Calibration) -> Calibration:
+    """Thresholds of readings whose label is known.
+
+    Args:
+        columns: Readings of N validation faces.
+        truth: (N,) index of the published majority.
+        base: What is not fitted here is kept from it.
+    """
+    right = columns.expression.argmax(1) == truth
+    threshold = abstain_threshold(columns.confidence, right, LEAST_ACCURACY)
+    return replace(
+        base,
+        abstain_below=NEVER if math.isinf(threshold) else round(threshold, 4),
+        units_on_real_faces=units_passing(columns, truth),
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the validation faces, fit, write, and say what came out."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--model", type=Path, required=True, help="folder of weights")
+    parser.add_argument("--cache", type=Path, default=default_cache())
+    parser.add_argument("--limit", type=int, help="validation rows, to try things out")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    assistant = FaceAssistant.load(args.model)
+    columns, truth = real_columns(HeldOut(assistant, args.cache, args.limit), VALID)
+    fitted = fit(columns, truth, assistant.checkpoint.calibration)
+    answered = columns.confidence >= fitted.abstain_below
+    right = columns.expression.argmax(1) == truth
+    print(f"{len(truth)} validation faces, accuracy {right.mean():.4f}")
+    print(
+        f"abstain below {fitted.abstain_below}: {answered.mean():.3f} answered, "
+        f"accuracy {right[answered].mean() if answered.any() else math.nan:.4f}"
+    )
+    for check in CHECKS:
+        print(f"{check.name}: AUC {run_check(check, columns, truth).value:.3f}")
+    print(f"units shown in tables: {', '.join(f'AU{n}' for n in fitted.units_on_real_faces)}")
+    fitted.save(args.model / CALIBRATION)
+
+
+if __name__ == "__main__":
+    main()

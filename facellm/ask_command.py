@@ -1,0 +1,166 @@
+"""``facellm ask PHOTO ["QUESTION"]``: stream an answer, or print answer and evidence as JSON.
+
+The picture is read and judged before torch is imported, so a wrong path is told in a moment.
+
+Example::
+
+    $ facellm ask photo.jpg "What expression does this face show?"
+    The face shows happiness ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from facellm.cli import NOTICE, check_model_folder, new_parser, seconds_since_start
+from facellm.errors import FaceLLMError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from facellm.assistant import Answer, FaceAssistant
+    from facellm.images import Rgb
+
+STDIN = "-"
+MOST_BYTES = 256 * 1024 * 1024  # of a picture on standard input
+EXAMPLES = """\
+  facellm ask photo.jpg                        a full description
+  facellm ask photo.jpg "How old does she look?"
+  facellm ask photo.jpg "Is the mouth open?" --json
+  facellm ask face.png --crops                 the picture already is one face crop
+  cat photo.jpg | facellm ask -                the picture comes on standard input
+"""
+
+
+def new_ask_parser() -> argparse.ArgumentParser:
+    """Arguments of the verb."""
+    parser = new_parser("ask", "Answer a question about the faces of a picture.", EXAMPLES)
+    parser.add_argument("photo", metavar="PHOTO", help="a picture file, or - for standard input")
+    parser.add_argument(
+        "question",
+        metavar="QUESTION",
+        nargs="*",
+        default=[],
+        help="none asks for a full description",
+    )
+    parser.add_argument("--json", action="store_true", help="answer, reading, usage and timings")
+    parser.add_argument(
+        "--crops", action="store_true", help="the picture is one face crop: no detection"
+    )
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb; raises ``FaceLLMError`` for unusable input."""
+    args = new_ask_parser().parse_intermixed_args(argv)
+    question = " ".join(args.question) or None
+    check_model_folder(args.model)
+    pixels, decode = read_picture(args.photo)
+    timings = {"decode": decode}
+    assistant = load_assistant(args.model, timings)
+    stream = assistant.ask_stream(pixels, question, crops=args.crops)
+    if args.json:
+        for _ in stream:
+            pass
+    else:
+        write(stream)
+    assert stream.answer is not None
+    if args.json:
+        print(json.dumps(record(stream.answer, timings), indent=2, ensure_ascii=False))
+    elif not args.quiet:
+        print(NOTICE, file=sys.stderr)
+    return 0
+
+
+def read_picture(source: str) -> tuple[Rgb, float]:
+    """Pixels (H, W, 3) of a file or of standard input, and the seconds that decoding took."""
+    from facellm.images import load_image
+
+    start = time.perf_counter()
+    pixels = picture_from_bytes(read_stdin()) if source == STDIN else load_image(source)
+    return pixels, time.perf_counter() - start
+
+
+def read_stdin() -> bytes:
+    """All of standard input, within a bound."""
+    data = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if not data:
+        raise FaceLLMError("standard input: the file is empty")
+    if len(data) > MOST_BYTES:
+        raise FaceLLMError(f"standard input: more than {MOST_BYTES:,} bytes")
+    return data
+
+
+def picture_from_bytes(data: bytes) -> Rgb:
+    """Decode a picture that never was a file."""
+    from PIL import Image
+
+    from facellm.images import load_image
+
+    try:
+        with warnings.catch_warnings():  # our own bound on the size is checked in load_image
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError as error:
+        raise FaceLLMError(f"standard input: {error}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise FaceLLMError(
+            "standard input: not a picture, or of a kind that is not known"
+        ) from error
+    return load_image(picture)
+
+
+def load_assistant(model: Path | None, timings: dict[str, float]) -> FaceAssistant:
+    """Import what is heavy, load the weights, and note how long both took.
+
+    Args:
+        model: Folder, None for the shipped weights.
+        timings: ``decode`` is taken off the age of the process; ``import`` and ``load`` are added.
+    """
+    from facellm.assistant import FaceAssistant
+
+    timings["import"] = seconds_since_start() - timings.get("decode", 0.0)
+    start = time.perf_counter()
+    assistant = FaceAssistant.load(model)
+    timings["load"] = time.perf_counter() - start
+    return assistant
+
+
+def write(pieces: Any) -> None:
+    """Put pieces of text on standard output as they come, without the space before the first."""
+    begun = False
+    for piece in pieces:
+        shown = piece if begun else piece.lstrip()
+        begun = begun or bool(shown)
+        sys.stdout.write(shown)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def record(answer: Answer, timings: dict[str, float]) -> dict[str, Any]:
+    """The JSON of ``--json``: the answer's own record with the whole command's timings.
+
+    ``answer`` seconds are those of detection, reading and writing; ``total`` is the age of the
+    process, from its start to the last word.
+    """
+    found = answer.to_dict()
+    spent = found["timings"]
+    seconds = {
+        "import": timings["import"],
+        "load": timings["load"],
+        "decode": timings["decode"],
+        "detect": spent["detect"],
+        "read": spent["read"],
+        "first_word": spent["first_word"],
+        "answer": spent["total"],
+        "total": seconds_since_start(),
+    }
+    found["timings"] = {name: round(value, 4) for name, value in seconds.items()}
+    return found | {"notice": NOTICE.removeprefix("Note: ")}

@@ -1,0 +1,173 @@
+"""The ``facellm`` command: finds the verb, runs it, turns errors into one line and an exit code.
+
+Every verb lives in its own module and is named here as a string, so the core imports no leaf and
+``facellm --help`` imports next to nothing.
+
+Example::
+
+    facellm ask photo.jpg "What expression does this face show?"
+
+Exit codes: 0 done (a polite refusal is an answer), 2 unusable input, 130 interrupted, 141 the
+reader of our output went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import os
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+from facellm.errors import FaceLLMError
+
+VERBS = {
+    "ask": "facellm.ask_command:main",
+    "read": "facellm.read_command:main",
+}
+USAGE = """\
+usage: facellm VERB ...
+
+Photograph in, evidence-bound answer out; nothing leaves this machine.
+
+verbs:
+  ask PHOTO ["QUESTION"]     answer a question about the faces of a picture
+  read PATH... [-o TABLE]    one table row per face of pictures and folders
+
+examples:
+  facellm ask photo.jpg "What expression does this face show?"
+  facellm ask photo.jpg --json
+  facellm read holiday/ -o faces.csv
+
+`facellm VERB --help` says more about a verb, `facellm --version` gives the version.
+"""
+NOTICE = "Note: this describes what a face shows in a picture, not what a person feels or is."
+UNUSABLE, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
+LONGEST_MESSAGE = 400  # characters; loaders may list a hundred tensors
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports wrong arguments as every other error is reported: one line, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage."""
+        raise FaceLLMError(f"{message}; see `{self.prog} --help`")
+
+
+def new_parser(verb: str, description: str, examples: str) -> Parser:
+    """A verb's parser with what all verbs share.
+
+    Args:
+        verb: As in ``VERBS``.
+        description: One sentence.
+        examples: Shown under the options as they are.
+    """
+    parser = Parser(
+        prog=f"facellm {verb}",
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", type=Path, help="folder of weights (default: those shipped)")
+    parser.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a verb and return the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        try:
+            code = run(arguments)
+        finally:
+            sys.stdout.flush()
+        return code
+    except FaceLLMError as error:
+        report(str(error))
+        return UNUSABLE
+    except KeyboardInterrupt:
+        report("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+
+
+def run(arguments: list[str]) -> int:
+    """Find the verb and run it."""
+    if not arguments:
+        raise FaceLLMError(f"no verb given; the verbs are {', '.join(VERBS)}")
+    verb, *rest = arguments
+    if verb in {"-h", "--help", "help"}:
+        print(USAGE, end="")
+        return 0
+    if verb in {"-V", "--version"}:
+        print(f"facellm {version('facellm')}")
+        return 0
+    if verb not in VERBS:
+        raise FaceLLMError(f"unknown verb {verb!r}; the verbs are {', '.join(VERBS)}")
+    quiet_libraries()
+    return resolve(VERBS[verb])(rest)
+
+
+def resolve(place: str) -> Callable[[list[str]], int]:
+    """``"package.module:function"`` -> the function."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def report(message: str) -> None:
+    """One line on stderr, whatever the message holds."""
+    line = " ".join(message.split())
+    if len(line) > LONGEST_MESSAGE:
+        line = line[: LONGEST_MESSAGE - 3] + "..."
+    print(f"facellm: error: {line}", file=sys.stderr)
+
+
+def quiet_libraries() -> None:
+    """Set what makes libraries silent and keeps them off the network, before they are imported."""
+    settings = {
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    if not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an odd locale must not break an answer
+            stream.reconfigure(errors="backslashreplace")
+
+
+def seconds_since_start() -> float:
+    """Age of this process, so that the interpreter's own start counts as importing.
+
+    The kernel tells on Linux, to a hundredth of a second; elsewhere the time since this module was
+    imported is taken.
+    """
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    except (OSError, AttributeError, ValueError, IndexError):
+        return time.perf_counter() - _IMPORTED
+
+
+def check_model_folder(path: Path | None) -> None:
+    """Refuse a mistyped ``--model`` before anything heavy is imported."""
+    if path is not None and not (path / "config.json").is_file():
+        raise FaceLLMError(f"{path}: not a facellm checkpoint, config.json missing")
+
+
+_IMPORTED = time.perf_counter()

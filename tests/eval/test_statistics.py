@@ -1,0 +1,124 @@
+"""Statistics against hand-computed cases and scikit-learn."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from facellm.eval import statistics as st
+from hypothesis import given
+from hypothesis import strategies as some
+from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+
+
+def plain(statistic: st.Statistic, n: int) -> float:
+    return float(statistic(np.ones((1, n)))[0])
+
+
+def test_wilson_equals_the_textbook_case():
+    low, high = st.wilson(81, 263)
+    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)  # Newcombe 1998, table I
+
+
+def test_wilson_of_no_row_says_nothing():
+    assert st.wilson(0, 0) == (0.0, 1.0)
+    assert math.isnan(st.share([]).value)
+
+
+@given(some.integers(0, 50), some.integers(0, 50))
+def test_wilson_holds_the_share_and_stays_in_bounds(hits, misses):
+    low, high = st.wilson(hits, hits + misses)
+    value = hits / (hits + misses) if hits + misses else 0.5
+    assert 0.0 <= low <= value + 1e-12
+    assert value - 1e-12 <= high <= 1.0
+
+
+def test_bootstrap_of_a_mean_is_seeded_and_near_the_normal_interval():
+    values = np.random.default_rng(1).normal(5.0, 2.0, 400)
+    found = st.estimate(st.mean_statistic(values), 400, seed=3)
+    assert found == st.estimate(st.mean_statistic(values), 400, seed=3)
+    half = 1.96 * values.std() / 20
+    assert found.value == pytest.approx(values.mean())
+    assert found.low == pytest.approx(values.mean() - half, abs=0.05)
+    assert found.high == pytest.approx(values.mean() + half, abs=0.05)
+
+
+def test_bootstrap_of_no_row_is_an_error():
+    with pytest.raises(ValueError, match="at least one row"):
+        st.estimate(st.mean_statistic([]), 0)
+
+
+def test_auc_equals_scikit_learn_with_ties_and_weights():
+    rng = np.random.default_rng(2)
+    truth, scores = rng.random(300) < 0.3, rng.integers(0, 12, 300) / 12
+    weights = rng.integers(0, 4, (5, 300)).astype(float)
+    expected = [roc_auc_score(truth, scores, sample_weight=row) for row in weights]
+    assert st.auc_statistic(truth, scores)(weights) == pytest.approx(expected)
+
+
+def test_auc_of_one_class_is_not_a_number():
+    assert math.isnan(plain(st.auc_statistic([True, True], [0.1, 0.2]), 2))
+
+
+def test_weights_are_repeated_rows():
+    rng = np.random.default_rng(4)
+    truth, said = rng.integers(0, 3, 60), rng.integers(0, 3, 60)
+    counts = rng.integers(0, 3, 60)
+    rows = np.repeat(np.arange(60), counts)
+    weighed = st.recall_statistic(truth, said)(counts[None].astype(float))[0]
+    assert weighed == pytest.approx(plain(st.recall_statistic(truth[rows], said[rows]), len(rows)))
+
+
+def test_balanced_accuracy_and_f1_equal_scikit_learn():
+    rng = np.random.default_rng(5)
+    truth, said = rng.random(200) < 0.2, rng.random(200) < 0.4
+    recall = plain(st.recall_statistic(truth, said), 200)
+    assert recall == pytest.approx(balanced_accuracy_score(truth, said))
+    assert plain(st.f1_statistic(truth, said), 200) == pytest.approx(f1_score(truth, said))
+
+
+def test_mean_f1_leaves_an_empty_column_out():
+    truth = np.array([[1, 0], [1, 0], [0, 0]], bool)
+    said = np.array([[1, 0], [0, 0], [0, 0]], bool)
+    # Column 1: TP 1, FP 0, FN 1 -> 2/3; column 2: nothing is and nothing is called true.
+    assert plain(st.mean_f1_statistic(truth, said), 3) == pytest.approx(2 / 3)
+
+
+def test_calibration_error_of_a_hand_computed_case():
+    # Two bins: (.62, .64) with .5 and 1.0 right on average .75; (.95) with .2.
+    statistic = st.calibration_statistic([0.62, 0.64, 0.95], [0.5, 1.0, 0.2])
+    expected = 2 / 3 * abs(0.63 - 0.75) + 1 / 3 * abs(0.95 - 0.2)
+    assert plain(statistic, 3) == pytest.approx(expected)
+
+
+def test_expected_correctness_equals_the_mean_over_drawn_raters_per_bin():
+    rng = np.random.default_rng(6)
+    sure = np.full(20000, 0.7)
+    shares = np.full(20000, 0.6)
+    drawn = rng.random(20000) < shares
+    exact = plain(st.calibration_statistic(sure, shares), 20000)
+    assert exact == pytest.approx(0.1)
+    assert plain(st.calibration_statistic(sure, drawn), 20000) == pytest.approx(exact, abs=0.01)
+
+
+def test_a_model_that_says_the_vote_shares_is_calibrated_against_a_drawn_rater():
+    votes = np.random.default_rng(7).dirichlet(np.ones(8), 500)
+    top = votes.max(1)
+    assert plain(st.calibration_statistic(top, top), 500) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_divergence_is_zero_for_equal_shares_and_hand_computed_otherwise():
+    votes = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]])
+    found = st.divergences(votes, np.array([[0.5, 0.5, 0.0], [0.25, 0.5, 0.25]]))
+    assert found == pytest.approx([0.0, math.log(4)])
+
+
+def test_abstain_threshold_is_the_smallest_confidence_that_keeps_the_accuracy():
+    sure = [0.9, 0.8, 0.7, 0.7, 0.6, 0.5]
+    right = [1, 1, 1, 0, 1, 0]
+    # From .6 on: 4 of 5; from .7 on: 3 of 4; from .8 on: 2 of 2; all: 4 of 6.
+    assert st.abstain_threshold(sure, right, 0.8) == 0.6
+    assert st.abstain_threshold(sure, right, 0.9) == 0.8
+    assert st.abstain_threshold(sure, right, 0.0) == 0.5
+    assert st.abstain_threshold([0.9], [0], 0.5) == math.inf
