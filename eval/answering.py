@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -72,12 +72,12 @@ def greedy_batch(
     count = len(prompts["input_ids"])
     written: list[list[int]] = [[] for _ in range(count)]
     writing = torch.ones(count, dtype=torch.bool)
-    cache = DynamicCache()
+    cache, language = DynamicCache(), cast(Any, model.language_model)
     embeds = model.embed(
         prompts["input_ids"], prompts.get("pixel_values"), prompts.get("landmarks")
     )
     for index in range(longest):
-        logits = model.language_model(
+        logits = language(
             inputs_embeds=embeds, past_key_values=cache, use_cache=True, logits_to_keep=1
         ).logits[:, -1]
         if index == 0:
@@ -163,6 +163,6 @@ def answered(
 ) -> Answered:
     """Token ids of an answer as text and intent."""
     processor = assistant.checkpoint.processor
-    text = processor.tokenizer.decode(tokens[1:], skip_special_tokens=True).strip()
+    text = processor.answer_text(tokens).strip()
     intent = INTENTS[processor.intent_ids.tolist().index(tokens[0])]
     return Answered(question, text, intent, reading)

@@ -158,7 +158,7 @@ def write_marks(assistant: FaceAssistant, prompt: dict[str, Tensor]) -> list[flo
 @torch.inference_mode()
 def write_without_cache(assistant: FaceAssistant, prompt: dict[str, Tensor]) -> float:
     """Seconds to write 60 tokens when every token reads the whole text again."""
-    model = assistant.checkpoint.model
+    model: Any = assistant.checkpoint.model
     start = time.perf_counter()
     embeds = model.embed(prompt["input_ids"], prompt["pixel_values"], prompt["landmarks"])
     for _ in range(TOKENS):

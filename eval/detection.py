@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from facellm.images import load_image
 from facellm.landmarks import LandmarkNet
 
 from .compose import CutFace, Truth, compose, fit_width, held_out_faces
+from .statistics import wilson
 
 Rgb = NDArray[np.uint8]
 FOUND_IOU = 0.4
@@ -86,16 +86,6 @@ class Tally:
         self.found += [j in hits for j in range(len(truths))]
         self.false_boxes += len(faces) - len(boxes)
         self.pictures += 1
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """Wilson 95 % interval of a share; (0, 1) where n is 0."""
-    if n == 0:
-        return 0.0, 1.0
-    z, p = 1.959964, hits / n
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def load_scenes(names: Sequence[str]) -> list[Rgb]:
@@ -167,7 +157,7 @@ def calibrate(net: LandmarkNet, data: Path, each: int, seed: int) -> None:
     scenes = load_scenes(CALIBRATION_SCENES)
     faces = held_out_faces(data, "valid", each, seed)
     frames = [face for face in faces if face.source == "ytf"]
-    for bar in (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95):
+    for bar in (0.3, 0.5, 0.6, 0.7, 0.8, 0.9):
         detector = CascadeDetector(net, bar)
         tally, whole = run(detector, scenes, faces, seed), Tally()
         for face in frames:

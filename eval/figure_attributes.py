@@ -140,7 +140,7 @@ def thumbnails(data: PreparedSet, rows: NDArray[np.integer]) -> NDArray[np.float
         cv2.resize(np.asarray(data.images[row]), size, interpolation=cv2.INTER_AREA).ravel()
         for row in rows
     ]
-    return np.stack(small) / 255.0
+    return np.stack(small).astype(np.float64) / 255.0
 
 
 def thumbnail_floor(

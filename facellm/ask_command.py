@@ -18,13 +18,17 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from facellm.cli import NOTICE, check_model_folder, new_parser, seconds_since_start
+from facellm.cli import (
+    NOTICE,
+    check_model_folder,
+    load_assistant,
+    new_parser,
+    seconds_since_start,
+)
 from facellm.errors import FaceLLMError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from facellm.assistant import Answer, FaceAssistant
+    from facellm.assistant import Answer
     from facellm.images import Rgb
 
 STDIN = "-"
@@ -62,8 +66,12 @@ def main(argv: list[str]) -> int:
     question = " ".join(args.question) or None
     check_model_folder(args.model)
     pixels, decode = read_picture(args.photo)
-    timings = {"decode": decode}
-    assistant = load_assistant(args.model, timings)
+    import facellm.assistant  # noqa: F401  # torch and the rest, timed apart from the weights
+
+    timings = {"decode": decode, "import": seconds_since_start() - decode}
+    start = time.perf_counter()
+    assistant = load_assistant(args.model)
+    timings["load"] = time.perf_counter() - start
     stream = assistant.ask_stream(pixels, question, crops=args.crops)
     if args.json:
         for _ in stream:
@@ -114,22 +122,6 @@ def picture_from_bytes(data: bytes) -> Rgb:
             "standard input: not a picture, or of a kind that is not known"
         ) from error
     return load_image(picture)
-
-
-def load_assistant(model: Path | None, timings: dict[str, float]) -> FaceAssistant:
-    """Import what is heavy, load the weights, and note how long both took.
-
-    Args:
-        model: Folder, None for the shipped weights.
-        timings: ``decode`` is taken off the age of the process; ``import`` and ``load`` are added.
-    """
-    from facellm.assistant import FaceAssistant
-
-    timings["import"] = seconds_since_start() - timings.get("decode", 0.0)
-    start = time.perf_counter()
-    assistant = FaceAssistant.load(model)
-    timings["load"] = time.perf_counter() - start
-    return assistant
 
 
 def write(pieces: Any) -> None:

@@ -194,7 +194,7 @@ class FaceAssistant:
             self.checkpoint.model, prompt, processor.intent_ids, LONGEST_ANSWER
         ):
             written.append(token)
-            so_far = processor.tokenizer.decode(written[1:], skip_special_tokens=True)
+            so_far = processor.answer_text(written)
             piece, text = so_far[len(text) :], so_far
             if piece:
                 timings.first_word = timings.first_word or time.monotonic() - looked

@@ -25,6 +25,7 @@ from facellm.readout import Calibration
 
 SHIPPED = Path(__file__).parent / "weights"
 LANDMARKS, CALIBRATION, ADAPTER = "landmarks.safetensors", "calibration.json", "adapter"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 NEEDED = ("config.json", "model.safetensors", LANDMARKS, CALIBRATION)
 
 
@@ -74,9 +75,7 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
             f"first {differing[0]}"
         )
     if (folder / ADAPTER).is_dir():
-        from peft import PeftModel  # heavy, and only where an adapter exists
-
-        model = PeftModel.from_pretrained(model, folder / ADAPTER).merge_and_unload()
+        model = merge_adapter(model, folder / ADAPTER)
     processor = FaceLLMProcessor.from_pretrained(folder)
     landmark_net = LandmarkNet.load(folder / LANDMARKS)
     processor.landmarker = landmarker(landmark_net)
@@ -88,6 +87,26 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
         Calibration.load(folder / CALIBRATION),
         folder,
     )
+
+
+def merge_adapter(
+    model: FaceLLMForConditionalGeneration, folder: Path
+) -> FaceLLMForConditionalGeneration:
+    """Merge a LoRA adapter in PEFT layout into the model.
+
+    Raises:
+        FaceLLMError: If a file is missing (peft would ask the hub, or read a pickle), or the
+            adapter was made for another model.
+    """
+    from peft import PeftModel  # heavy, and only where an adapter exists
+
+    for name in ADAPTER_FILES:
+        if not (folder / name).is_file():
+            raise FaceLLMError(f"{folder}: not a PEFT adapter, {name} missing")
+    try:
+        return PeftModel.from_pretrained(model, folder).merge_and_unload()  # type: ignore[operator]
+    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+        raise FaceLLMError(f"{folder}: adapter cannot be loaded: {error}") from error
 
 
 def save_checkpoint(

@@ -22,9 +22,12 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from facellm.errors import FaceLLMError
+
+if TYPE_CHECKING:
+    from facellm.assistant import FaceAssistant
 
 VERBS = {
     "ask": "facellm.ask_command:main",
@@ -133,9 +136,7 @@ def report(message: str) -> None:
 def quiet_libraries() -> None:
     """Set what makes libraries silent and keeps them off the network, before they are imported."""
     settings = {
-        "TRANSFORMERS_VERBOSITY": "error",
         "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
@@ -166,8 +167,25 @@ def seconds_since_start() -> float:
 
 def check_model_folder(path: Path | None) -> None:
     """Refuse a mistyped ``--model`` before anything heavy is imported."""
-    if path is not None and not (path / "config.json").is_file():
-        raise FaceLLMError(f"{path}: not a facellm checkpoint, config.json missing")
+    for name in ("config.json", "tokenizer.json"):
+        if path is not None and not (path / name).is_file():
+            raise FaceLLMError(f"{path}: not a facellm checkpoint, {name} missing")
+
+
+def load_assistant(path: Path | None) -> FaceAssistant:
+    """Load weights without a word from the libraries; what cannot be loaded is a user's error."""
+    from transformers.utils import logging
+
+    from facellm.assistant import FaceAssistant
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        return FaceAssistant.load(path)
+    except FaceLLMError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FaceLLMError(f"{path or 'shipped weights'}: cannot be loaded: {error}") from error
 
 
 _IMPORTED = time.perf_counter()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,11 +68,14 @@ class FacePart:
         """JSON-ready, lossless."""
         buffer = io.BytesIO()
         Image.fromarray(self.crop).save(buffer, "PNG")
-        points = self.landmarks_unit
+        points = None
+        if self.landmarks_unit is not None:  # JSON knows no NaN: a missing coordinate is null
+            rows = self.landmarks_unit.tolist()
+            points = [[value if math.isfinite(value) else None for value in row] for row in rows]
         return {
             "type": "face",
             "png": base64.b64encode(buffer.getvalue()).decode(),
-            "landmarks_unit": None if points is None else points.tolist(),
+            "landmarks_unit": points,
             "reading": self.reading,
         }
 

@@ -42,9 +42,10 @@ TILTS = (-40.0, 40.0)  # tried first where nothing upright is found
 QUARTERS = (90.0, -90.0, 180.0)
 
 WHOLE_BAR = 0.8  # face probability the whole picture must reach: a weak proposal, so a higher bar
-# A cascade's box -> the square that facellm.face.square_crop would cut: shift down and side, in
-# units of the box's side; medians over training faces.
-FRONTAL_DOWN, FRONTAL_SIDE = 0.08, 1.1
+# A cascade's box -> the square that facellm.face.square_crop would cut: shift right, shift down and
+# side, in units of the box's side; medians over 204 published training frames.
+FRONTAL_SQUARE = (0.0, 0.165, 1.17)
+PROFILE_SQUARE = (-0.09, 0.165, 1.01)
 
 
 class FaceDetector(Protocol):
@@ -145,14 +146,15 @@ class CascadeDetector:
             boxes, counts = cascade.detectMultiScale2(
                 small, scaleFactor=1.1, minNeighbors=votes, minSize=(SMALLEST, SMALLEST)
             )
+        right, down, side_ratio = FRONTAL_SQUARE if cascade is self._frontal else PROFILE_SQUARE
         rows = sorted(
             zip(counts, map(tuple, boxes), strict=True), key=lambda row: (-row[0], row[1])
         )
         found = []
         for _, (left, top, side, _) in rows[:MOST_PROPOSALS]:
-            left = small.shape[1] - left - side if mirror else left
-            grown = FRONTAL_SIDE * side
-            x, y = left + side / 2, top + (0.5 + FRONTAL_DOWN) * side
+            x, y = left + (0.5 + right) * side, top + (0.5 + down) * side
+            x = small.shape[1] - x if mirror else x
+            grown = side_ratio * side
             square = Square((x - grown / 2) / scale, (y - grown / 2) / scale, grown / scale)
             found.append(Proposal(square, 0.0, self.bar))
         return found

@@ -28,6 +28,7 @@ from facellm.conversation import Conversation, FacePart, Turn
 from facellm.errors import FaceLLMError
 from facellm.face import Square, crop_image
 from facellm.labels import IMAGE_TOKEN, INTENT_TOKENS, QUERIES
+from facellm.pointers import render
 
 IGNORE_INDEX = -100
 Landmarker = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
@@ -169,16 +170,22 @@ class FaceLLMProcessor(ProcessorMixin):
         """Ids and labels of a conversation that ends in its answer.
 
         Returns:
-            ``input_ids`` (T,) and ``labels`` (T,), -100 outside the answer. The ids before the
-            answer equal ``answer_prompt``'s, which a test pins down.
+            ``input_ids`` (T,) and ``labels`` (T,), -100 outside the assistant's turns. The ids
+            before an answer equal ``answer_prompt``'s, which a test pins down.
         """
         if conversation.turns[-1].role != "assistant":
             raise ValueError("a training sample ends with the assistant's turn")
-        prompt = self.encode(self.prompt_text(conversation.turns[:-1]))
         ids = self.encode(self.prompt_text(conversation.turns, complete=True))
-        if ids[: len(prompt)] != prompt:
-            raise ValueError("the chat template writes the prompt differently once it is answered")
-        return {"input_ids": ids, "labels": [IGNORE_INDEX] * len(prompt) + ids[len(prompt) :]}
+        begin, end = self.token_id("<q_intent>"), self.token_id("<|end|>")
+        labels, answering = [], False
+        for index in ids:
+            labels.append(index if answering else IGNORE_INDEX)
+            answering = index == begin or (answering and index != end)
+        return {"input_ids": ids, "labels": labels}
+
+    def answer_text(self, ids: Sequence[int]) -> str:
+        """Words of an answer: its pointers rendered, control tokens (the intent) left out."""
+        return render(self.tokenizer.decode(ids, skip_special_tokens=False))
 
 
 def template_parts(part: Any) -> list[dict[str, str]]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facellm.cli import check_model_folder, new_parser
+from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
 from facellm.picture_files import find_pictures, shown_name
 from facellm.tables import (
@@ -115,9 +115,7 @@ def main(argv: list[str]) -> int:
     if args.out is not None:
         check_table_path(args.out)
     files, left_out = find_pictures(args.paths)
-    from facellm.assistant import FaceAssistant  # torch: only once the arguments are known good
-
-    assistant, tally = FaceAssistant.load(args.model), Tally()
+    assistant, tally = load_assistant(args.model), Tally()
     with open_table(args.out) as writer:
         read_files(assistant, files, writer, tally, args)
         report_problems(args.out, tally)

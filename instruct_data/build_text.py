@@ -9,7 +9,9 @@ Command::
 
     python -m facellm.instruct_data.build_text --out .cache/default/text/synthetic.jsonl --n 60000
 
-A line: ``{"readings": ["<reading>..."], "question": "how old?", "answer": "<ask_age>About ..."}``.
+A line: ``{"readings": ["<reading>..."], "turns": [["how old?", "<ask_age>About <age_34> ..."], ...]}``.
+Several questions share one context, which is most of a line's tokens; values in answers are pointers
+(``facellm.pointers``).
 """
 
 from __future__ import annotations
@@ -24,23 +26,30 @@ import numpy as np
 
 from facellm.context import reading_text
 from facellm.labels import INTENTS
+from facellm.pointers import to_pointers
 from facellm.reading import Reading
 
 from .grammar import compose_answer
 from .questions import sample_question
 from .synthetic_readings import sample_reading
 
-FACE_COUNTS, FACE_SHARES = (0, 1, 2, 3), (0.04, 0.76, 0.14, 0.06)
+FACE_COUNTS, FACE_SHARES = (0, 1, 2, 3), (0.04, 0.8, 0.12, 0.04)
 Rng = np.random.Generator
 
 
-def corpus_line(readings: list[Reading], intent: str, rng: Rng) -> dict[str, Any]:
-    """One conversation about the given faces."""
-    return {
-        "readings": [reading_text(reading) for reading in readings],
-        "question": sample_question(rng, intent),
-        "answer": f"<ask_{intent}>{compose_answer(readings, intent, rng)}",
-    }
+def corpus_line(readings: list[Reading], intents: list[str], rng: Rng) -> dict[str, Any]:
+    """One conversation about the given faces, a turn for each intent."""
+    turns = []
+    for intent in intents:
+        answer = to_pointers(compose_answer(readings, intent, rng), readings)
+        turns.append([sample_question(rng, intent), f"<ask_{intent}>{answer}"])
+    return {"readings": [reading_text(reading) for reading in readings], "turns": turns}
+
+
+def draw_intents(rng: Rng) -> list[str]:
+    """One to five different intents, all equally often."""
+    count = int(rng.integers(1, 6))
+    return [INTENTS[i] for i in rng.permutation(len(INTENTS))[:count]]
 
 
 def synthetic_lines(count: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -49,7 +58,7 @@ def synthetic_lines(count: int, seed: int) -> Iterator[dict[str, Any]]:
         rng = np.random.default_rng((seed, index))
         faces = int(rng.choice(FACE_COUNTS, p=FACE_SHARES))
         readings = [sample_reading(rng) for _ in range(faces)]
-        yield corpus_line(readings, INTENTS[index % len(INTENTS)], rng)
+        yield corpus_line(readings, draw_intents(rng), rng)
 
 
 def own_lines(path: Path, count: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -61,7 +70,7 @@ def own_lines(path: Path, count: int, seed: int) -> Iterator[dict[str, Any]]:
         faces = int(rng.choice(FACE_COUNTS, p=FACE_SHARES))
         picks = [own[i] for i in rng.integers(0, len(own), faces)]
         readings = [Reading.from_dict(pick["reading"]) for pick in picks]
-        line = corpus_line(readings, INTENTS[index % len(INTENTS)], rng)
+        line = corpus_line(readings, draw_intents(rng), rng)
         yield line | {"rows": [pick["row"] for pick in picks]}
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -187,7 +188,8 @@ class LanguageTraining:
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step + 1) / self.run.warmup)
-        return warm * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * self.step / self.run.steps)))
+        fall = 0.5 * (1 + math.cos(math.pi * self.step / self.run.steps))
+        return warm * (0.05 + 0.95 * fall)
 
     def _losses(self, samples: list[TextSample]) -> dict[str, Tensor]:
         if self.run.stage == "language":

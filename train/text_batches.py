@@ -1,7 +1,7 @@
 """Conversations of the text corpus as padded batches, through the product's own processor.
 
-A corpus line is ``{"readings": [...], "question": ..., "answer": "<ask_age>About 34 years ..."}``;
-``readings`` are context texts, one per face, left to right. For the text-only stage the processor's
+A corpus line is ``{"readings": [...], "turns": [["how old?", "<ask_age>About <age_34> years"], ...]}``;
+``readings`` are context texts, one per face, left to right; several questions share one context. For the text-only stage the processor's
 ``n_patches`` is 0, so the pictures' placeholders vanish; with 36 they are filled from cached
 features.
 
@@ -36,13 +36,13 @@ class TextSample:
 
 def conversation_of(line: dict) -> Conversation:
     """A corpus line as a conversation whose pictures are left out."""
-    faces = [FacePart(NO_PICTURE, None, reading) for reading in line["readings"]]
-    return Conversation(
-        (
-            Turn("user", (*faces, TextPart(line["question"]))),
-            Turn("assistant", (TextPart(line["answer"]),)),
-        )
-    )
+    faces = tuple(FacePart(NO_PICTURE, None, reading) for reading in line["readings"])
+    turns: list[Turn] = []
+    for question, answer in line["turns"]:
+        context = faces if not turns else ()
+        turns.append(Turn("user", (*context, TextPart(question))))
+        turns.append(Turn("assistant", (TextPart(answer),)))
+    return Conversation(tuple(turns))
 
 
 def load_corpus(path: Path, processor: FaceLLMProcessor) -> list[TextSample]:

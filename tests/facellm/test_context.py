@@ -1,0 +1,105 @@
+"""The context shows rounded values in reserved tokens, and they can be read back."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facellm.context import (
+    CITED_GEOMETRY,
+    MAX_UNITS,
+    age_token,
+    angle_token,
+    probability_token,
+    reading_text,
+    yes_no,
+    zscore_token,
+)
+from facellm.instruct_data.synthetic_readings import sample_reading
+from facellm.labels import reserved_tokens
+from facellm.shown import shown, shown_in
+
+RESERVED = set(reserved_tokens())
+
+
+@given(st.floats(-0.5, 1.5), st.floats(-400, 400), st.floats(-50, 50), st.floats(-10, 200))
+def test_every_value_has_a_reserved_token(probability, degrees, z, years):
+    tokens = (
+        probability_token(probability),
+        angle_token(degrees),
+        angle_token(degrees, 40),
+        zscore_token(z),
+        age_token(years),
+    )
+    assert set(tokens) <= RESERVED
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        (probability_token(0.93), "<p_95>"),
+        (angle_token(12.0), "<deg_10>"),
+        (angle_token(-200.0), "<deg_-90>"),
+        (angle_token(77.0, 40), "<deg_40>"),
+        (zscore_token(1.8), "<z_+2>"),
+        (zscore_token(-9.0), "<z_-4>"),
+        (zscore_token(-0.2), "<z_+0>"),
+        (age_token(34.4), "<age_34>"),
+        (yes_no("<q_mask>", 0.1), "<q_mask><no><p_90>"),
+    ],
+)
+def test_rounding(token, expected):
+    assert token == expected
+
+
+def test_the_context_holds_reserved_tokens_and_known_words_only():
+    words = {"pose", *CITED_GEOMETRY.values()}
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        text = reading_text(sample_reading(rng))
+        assert set(re.findall(r"<[^<>]+>", text)) <= RESERVED
+        assert {w.strip() for w in re.split(r"<[^<>]+>", text)} - {""} <= words
+
+
+def test_no_more_units_than_a_sentence_may_say():
+    rng = np.random.default_rng(1)
+    for _ in range(100):
+        face = sample_reading(rng)
+        units = [unit.number for unit in shown(face).units]
+        assert units == face.active_units()[:MAX_UNITS]
+
+
+def test_values_are_read_back():
+    rng = np.random.default_rng(2)
+    for _ in range(200):
+        face = sample_reading(rng)
+        values = shown(face)
+        assert values.expressions[0][0] == face.top_expression
+        assert abs(values.expressions[0][1] / 100 - max(face.expression.values())) <= 0.0251
+        assert values.age == tuple(
+            min(116, round(y)) for y in (face.age.mean, face.age.low, face.age.high)
+        )
+        assert values.gender[0] == ("male" if face.gender["male"] > 0.5 else "female")
+        assert values.mask[0] == (face.mask >= 0.5)
+        assert values.generated[0] == (face.generated >= 0.5)
+        assert values.unsure == face.abstain
+        assert (values.pose is None) == (face.pose is None)
+        if face.geometry is not None:
+            assert values.geometry == {
+                words: max(-4, min(4, round(face.geometry[name])))
+                for name, words in CITED_GEOMETRY.items()
+            }
+
+
+def test_missing_landmarks_are_said():
+    face = replace(sample_reading(np.random.default_rng(3)), pose=None, geometry=None)
+    assert "<no_geometry>" in reading_text(face)
+    assert shown(face).geometry is None
+
+
+def test_a_text_that_is_no_reading_is_refused():
+    with pytest.raises(ValueError, match="in the context"):
+        shown_in("hello")

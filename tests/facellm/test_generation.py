@@ -1,0 +1,92 @@
+"""The decoding loop writes what ``generate`` writes, a token at a time."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from facellm.conversation import Conversation, TextPart, Turn
+from facellm.generation import greedy_tokens
+from transformers import LogitsProcessor
+
+LONGEST = 12
+CASES = [
+    (0, "How old?"),
+    (1, "What expression is shown?"),
+    (1, "Is the person wearing a mask?"),
+    (2, "Who is older?"),
+    (3, "Describe the faces."),
+    (1, "naïve 😀"),
+]
+
+
+class FirstChoice(LogitsProcessor):
+    """Only the given ids may be the first new token."""
+
+    def __init__(self, prompt_length: int, choices: torch.Tensor) -> None:
+        self.prompt_length, self.choices = prompt_length, choices
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if input_ids.shape[1] > self.prompt_length:
+            return scores
+        allowed = torch.full_like(scores, -torch.inf)
+        allowed[:, self.choices] = scores[:, self.choices]
+        return allowed
+
+
+def conversation(make_face, faces: int, question: str) -> Conversation:
+    parts = tuple(make_face(seed, reading="<reading></reading>") for seed in range(faces))
+    return Conversation((Turn("user", (*parts, TextPart(question))),))
+
+
+def generated(model, processor, prompt: dict) -> list[int]:
+    length = prompt["input_ids"].shape[1]
+    out = model.generate(
+        **prompt,
+        max_new_tokens=LONGEST,
+        do_sample=False,
+        logits_processor=[FirstChoice(length, processor.intent_ids)],
+    )[0, length:].tolist()
+    stop = model.config.text_config.eos_token_id
+    return out[: out.index(stop)] if stop in out else out
+
+
+@pytest.mark.parametrize(("faces", "question"), CASES)
+def test_the_loop_writes_what_generate_writes(model, processor, make_face, faces, question):
+    prompt = processor.answer_prompt(conversation(make_face, faces, question))
+    written = list(greedy_tokens(model, prompt, processor.intent_ids, LONGEST))
+    assert written == generated(model, processor, prompt)
+    assert len(written) > 1
+    assert written[0] in processor.intent_ids
+
+
+def test_the_cases_do_not_all_end_alike(model, processor, make_face):
+    answers = set()
+    for faces, question in CASES:
+        prompt = processor.answer_prompt(conversation(make_face, faces, question))
+        answers.add(tuple(greedy_tokens(model, prompt, processor.intent_ids, LONGEST)))
+    assert len(answers) >= 3
+
+
+def test_it_stops_before_the_end_token(model, processor, make_face):
+    prompt = processor.answer_prompt(conversation(make_face, 1, "How old?"))
+    written = list(greedy_tokens(model, prompt, processor.intent_ids, LONGEST))
+    model.config.text_config.eos_token_id = written[3]
+    cut = list(greedy_tokens(model, prompt, processor.intent_ids, LONGEST))
+    assert cut == written[: written.index(written[3])]
+
+
+def test_it_hands_out_no_more_than_asked_for_and_each_as_soon_as_known(
+    model, processor, make_face, monkeypatch
+):
+    prompt = processor.answer_prompt(conversation(make_face, 1, "How old?"))
+    calls = []
+    plain = model.language_model.forward
+    monkeypatch.setattr(
+        model.language_model, "forward", lambda *a, **k: calls.append(1) or plain(*a, **k)
+    )
+    model.config.text_config.eos_token_id = -1
+    tokens = greedy_tokens(model, prompt, processor.intent_ids, 5)
+    next(tokens)
+    assert len(calls) == 1
+    assert len(list(tokens)) == 4
+    assert len(calls) == 5
