@@ -91,9 +91,9 @@ TEACHER_PACKAGES := mediapipe==0.10.21 "numpy<2" "pandas<3" "pyarrow<22" "scipy<
 stamp = @mkdir -p $(STAGES) && touch $@
 
 STAGE_NAMES := 01-prepare 02-rig 03-teacher-landmarks 04-landmarks 05-locate 06-forgeries \
-    07-encoder 08-features 09-language 10-connector 11-export 12-calibrate
+    07-encoder 08-features 09-language 10-connector 11-adapter 12-export 13-calibrate
 
-train-default: $(STAGES)/12-calibrate
+train-default: $(STAGES)/13-calibrate
 
 $(addprefix $(STAGES)/,$(STAGE_NAMES)): | $(VENV)/.test
 
@@ -146,15 +146,22 @@ $(STAGES)/09-language: $(STAGES)/08-features
 $(STAGES)/10-connector: $(STAGES)/09-language
 	$(PY) -m facellm.train.own_readings
 	$(PY) -m facellm.instruct_data.build_text --readings $(TEXT)/own_readings.jsonl \
-	    --out $(TEXT)/own.jsonl
-	$(PY) -m facellm.train.language --stage connector --threads $(THREADS)
+	    --out $(TEXT)/own.jsonl --n 6000
+	$(PY) -m facellm.train.language --stage connector --steps 900 --batch 16 --lr 1e-3 \
+	    --connector-lr 2e-3 --threads $(THREADS)
 	$(stamp)
 
-$(STAGES)/11-export: $(STAGES)/10-connector
+$(STAGES)/11-adapter: $(STAGES)/10-connector
+	$(PY) -m facellm.instruct_data.build_text --readings $(TEXT)/own_readings.jsonl \
+	    --out $(TEXT)/dialogue.jsonl --seed 6
+	$(PY) -m facellm.train.language --stage adapter --threads $(THREADS) --steps 200 --lr 5e-4
+	$(stamp)
+
+$(STAGES)/12-export: $(STAGES)/11-adapter
 	$(PY) -m facellm.train.export --out $(WEIGHTS)
 	$(stamp)
 
-$(STAGES)/12-calibrate: $(STAGES)/11-export
+$(STAGES)/13-calibrate: $(STAGES)/12-export
 	$(PY) -m facellm.eval.calibrate --model $(WEIGHTS) --threads $(THREADS)
 	$(stamp)
 

@@ -1,1 +1,1 @@
-"""facellm.eval."""
+"""Evaluation: held-out figures, detection report, calibration and speed."""

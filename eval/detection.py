@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 import skimage.data
 import torch
@@ -157,7 +158,7 @@ def calibrate(net: LandmarkNet, data: Path, each: int, seed: int) -> None:
     scenes = load_scenes(CALIBRATION_SCENES)
     faces = held_out_faces(data, "valid", each, seed)
     frames = [face for face in faces if face.source == "ytf"]
-    for bar in (0.3, 0.5, 0.6, 0.7, 0.8, 0.9):
+    for bar in (0.5, 0.6, 0.7, 0.8, 0.9):
         detector = CascadeDetector(net, bar)
         tally, whole = run(detector, scenes, faces, seed), Tally()
         for face in frames:
@@ -184,6 +185,7 @@ def main() -> None:
     parser.add_argument("--show", type=Path, help="write a composed example picture")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    cv2.setNumThreads(args.threads)
     weights = args.weights or Path(__file__).parents[1] / "facellm/weights/landmarks.safetensors"
     net = LandmarkNet.load(weights)
     if args.calibrate:

@@ -30,12 +30,10 @@ def _wrong_expression(claims: AnswerClaims, face: Shown) -> list[str]:
         for name in claims.expressions
         if name not in likeliest
     ]
-    first = claims.expressions[0]
-    hedged = claims.unsure or len(claims.expressions) > 1
-    if claims.expressions[0] != likeliest[0] and not (
-        hedged and likeliest[0] in claims.expressions
-    ):
-        wrong.append(f"expression {claims.expressions[0]}, read {likeliest[0]}")
+    first, *others = claims.expressions
+    hedged = claims.unsure or bool(others)
+    if first != likeliest[0] and not (hedged and likeliest[0] in others):
+        wrong.append(f"expression {first}, read {likeliest[0]}")
     if face.unsure and not hedged:
         wrong.append(f"expression {first} stated, the reading leaves it open")
     return wrong

@@ -142,9 +142,7 @@ class FaceAssistant:
         """
         return cls(load_checkpoint(path), detector)
 
-    def ask(
-        self, image: Picture, question: str | None = None, *, crops: bool = False
-    ) -> Answer:
+    def ask(self, image: Picture, question: str | None = None, *, crops: bool = False) -> Answer:
         """Answer a question about the faces of a picture.
 
         Args:
@@ -190,15 +188,11 @@ class FaceAssistant:
         written: list[int] = []
         text = ""
         looked = time.monotonic()
-        for token in greedy_tokens(
-            self.checkpoint.model, prompt, processor.intent_ids, LONGEST_ANSWER
-        ):
-            written.append(token)
-            so_far = processor.answer_text(written)
-            piece, text = so_far[len(text) :], so_far
-            if piece:
-                timings.first_word = timings.first_word or time.monotonic() - looked
-                yield piece
+        tokens = greedy_tokens(self.checkpoint.model, prompt, processor.intent_ids, LONGEST_ANSWER)
+        for piece in processor.answer_pieces(tokens, written):
+            timings.first_word = timings.first_word or time.monotonic() - looked
+            text += piece
+            yield piece
         timings.total = time.monotonic() - start
         stream.answer = Answer(
             text.strip(),
@@ -242,9 +236,7 @@ class FaceAssistant:
         points, quality = crop_landmarks(saved.landmark_net, crops)
         parts = [FacePart(crop, unit) for crop, unit in zip(crops, points, strict=True)]
         prompt = saved.processor.reading_prompt(parts)
-        embeds = saved.model.embed(
-            prompt["input_ids"], prompt["pixel_values"], prompt["landmarks"]
-        )
+        embeds = saved.model.embed(prompt["input_ids"], prompt["pixel_values"], prompt["landmarks"])
         logprobs = saved.model.readouts(
             embeds, None, prompt["query_positions"], saved.processor.label_ids
         )

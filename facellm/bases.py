@@ -1,8 +1,8 @@
 """Join published parts into one model: a CLIP or SigLIP tower and a Llama-like language model.
 
-Both come from a local folder or a hub id by the ordinary ``from_pretrained``; what lies between them
-(FRGCA, projector) starts at random and the base's vocabulary grows by our reserved tokens, so the
-result has to be trained before it reads a face.
+Both come from a local folder or a hub id by the ordinary ``from_pretrained``; what lies between
+them (FRGCA, projector) starts at random and the base's vocabulary grows by our reserved tokens, so
+the result has to be trained before it reads a face.
 
 Example::
 
@@ -39,7 +39,10 @@ from facellm.processor import FaceLLMProcessor
 from facellm.prompts import chat_template
 from facellm.vision import HubTower
 
-CLIP, SIGLIP = (CLIPVisionModel, CLIPImageProcessorPil), (SiglipVisionModel, SiglipImageProcessorPil)
+CLIP, SIGLIP = (
+    (CLIPVisionModel, CLIPImageProcessorPil),
+    (SiglipVisionModel, SiglipImageProcessorPil),
+)
 # Model type in the folder's config -> classes; a full two-tower model gives its vision half.
 TOWERS: dict[str, tuple[Any, Any]] = {
     "clip": CLIP,

@@ -7,6 +7,7 @@ and, where a LoRA adapter was trained, ``adapter/`` in PEFT layout. No pickle an
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,14 @@ from facellm.readout import Calibration
 SHIPPED = Path(__file__).parent / "weights"
 LANDMARKS, CALIBRATION, ADAPTER = "landmarks.safetensors", "calibration.json", "adapter"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-NEEDED = ("config.json", "model.safetensors", LANDMARKS, CALIBRATION)
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+PROCESSOR = (
+    "processor_config.json",
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "chat_template.jinja",
+)
+NEEDED = (CONFIG, WEIGHTS, LANDMARKS, CALIBRATION, *PROCESSOR)
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     missing = [name for name in NEEDED if not (folder / name).is_file()]
     if missing:
         raise FaceLLMError(f"{folder}: not a facellm checkpoint, {', '.join(missing)} missing")
+    check_config(folder / CONFIG)
     try:
         config = FaceLLMConfig.from_pretrained(folder)
         model, report = FaceLLMForConditionalGeneration.from_pretrained(
@@ -76,7 +85,7 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
         )
     if (folder / ADAPTER).is_dir():
         model = merge_adapter(model, folder / ADAPTER)
-    processor = FaceLLMProcessor.from_pretrained(folder)
+    processor = load_processor(folder)
     landmark_net = LandmarkNet.load(folder / LANDMARKS)
     processor.landmarker = landmarker(landmark_net)
     return Checkpoint(
@@ -87,6 +96,31 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
         Calibration.load(folder / CALIBRATION),
         folder,
     )
+
+
+def check_config(path: Path) -> None:
+    """Refuse another model's config before anything is built.
+
+    transformers fills what a config lacks with the sizes of a 7B: 27 GB for one missing key.
+    """
+    try:
+        record = json.loads(path.read_text())
+    except ValueError as error:
+        raise FaceLLMError(f"{path}: not JSON ({error})") from error
+    kind = record.get("model_type") if isinstance(record, dict) else None
+    if kind != FaceLLMConfig.model_type:
+        raise FaceLLMError(f"{path}: model type {kind!r}, expected {FaceLLMConfig.model_type!r}")
+    for part in ("vision_config", "text_config"):
+        if not record.get(part):
+            raise FaceLLMError(f"{path}: {part} missing")
+
+
+def load_processor(folder: Path) -> FaceLLMProcessor:
+    """The processor of a checkpoint folder; ``FaceLLMError`` if a file of it is damaged."""
+    try:
+        return FaceLLMProcessor.from_pretrained(folder)
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise FaceLLMError(f"{folder}: processor cannot be loaded: {error}") from error
 
 
 def merge_adapter(

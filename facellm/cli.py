@@ -97,9 +97,17 @@ def main(argv: list[str] | None = None) -> int:
         report("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         return PIPE_CLOSED
+    except OSError as error:  # a full disk, a file taken away: the machine's state, not a bug
+        drop_stdout()
+        report(str(error))
+        return UNUSABLE
+
+
+def drop_stdout() -> None:
+    """Let stdout go nowhere: Python flushes it once more at exit, and that would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(arguments: list[str]) -> int:

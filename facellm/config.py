@@ -76,9 +76,7 @@ class FaceLLMConfig(PreTrainedConfig):
         self.tie_word_embeddings = bool(getattr(self.text_config, "tie_word_embeddings", False))
         # The base class hands its own attention kind down; None would undo the sub-configs' choice,
         # and a language model that is already built would then attend without a causal mask.
-        kinds = {
-            name: getattr(self, name)._attn_implementation for name in ("vision_config", "text_config")
-        }
+        kinds = {name: getattr(self, name)._attn_implementation for name in self.sub_configs}
         kwargs["attn_implementation"] = kwargs.get("attn_implementation") or kinds
         super().__post_init__(**kwargs)
 

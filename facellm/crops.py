@@ -38,17 +38,13 @@ def upright_crop(
     height, width = image.shape[:2]
     if whole:
         side = min(height, width)
-        return crop_image(
-            image, Square((width - side) / 2, (height - side) / 2, float(side)), size
-        )
+        return crop_image(image, Square((width - side) / 2, (height - side) / 2, float(side)), size)
     square = square_crop(face)
     if face.landmarks is None or abs(tilt := eye_line_tilt(face.landmarks)) <= TILT_BOUND:
         return crop_image(image, square, size)
     tilt = eye_line_tilt(face.landmarks)
     # Cut a wider square first, so that a 20 MP photograph is not turned for one face.
-    wide = Square(
-        square.left - square.side / 4, square.top - square.side / 4, square.side * 1.5
-    )
+    wide = Square(square.left - square.side / 4, square.top - square.side / 4, square.side * 1.5)
     patch = crop_image(image, wide, 2 * size)
     centre = (size - 0.5, size - 0.5)
     turned = cv2.warpAffine(

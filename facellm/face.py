@@ -19,6 +19,13 @@ from numpy.typing import NDArray
 CROP_MARGIN = 1.3  # side of the crop / longer side of the points' bounding box; FER2013's framing
 N_LANDMARKS = 68
 
+# Point i of a mirrored face is point MIRROR_68[i] of the face.
+MIRROR_68 = np.array(
+    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
+     45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
+     54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class BoundingBox:

@@ -133,7 +133,7 @@ class FaceRegionGuidedCrossAttention(nn.Module):
 
 
 class MultiModalProjector(nn.Module):
-    """Two-layer MLP from the tower's width to the language model's (LLaVA-1.5, arXiv 2310.03744)."""
+    """Two-layer MLP from tower width to language width (LLaVA-1.5, arXiv 2310.03744)."""
 
     def __init__(self, vision_width: int, language_width: int) -> None:
         super().__init__()

@@ -35,9 +35,7 @@ def greedy_tokens(
     """
     stop = model.config.text_config.eos_token_id
     cache = DynamicCache()
-    embeds = model.embed(
-        prompt["input_ids"], prompt.get("pixel_values"), prompt.get("landmarks")
-    )
+    embeds = model.embed(prompt["input_ids"], prompt.get("pixel_values"), prompt.get("landmarks"))
     for index in range(longest):
         output = model.language_model(
             inputs_embeds=embeds, past_key_values=cache, use_cache=True, logits_to_keep=1

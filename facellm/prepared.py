@@ -1,9 +1,9 @@
 """A prepared set on disk: what the corpus leaf writes and training and evaluation read.
 
-One folder a set: ``images.npy`` (N, S, S, C) uint8, ``labels.npz`` with ``split`` (N,) int8 (0 train,
-1 valid, 2 test) and the set's labels, and ``landmarks.npy`` (N, 68, 2) float32 in [0, 1] of the
-stored picture as our landmark network gives them, NaN where it sees no face. Renders carry exact
-landmarks inside ``labels.npz``.
+One folder a set: ``images.npy`` (N, S, S, C) uint8, ``labels.npz`` with ``split`` (N,) int8 (0
+train, 1 valid, 2 test) and the set's labels, and ``landmarks.npy`` (N, 68, 2) float32 in [0, 1] of
+the stored picture as our landmark network gives them, NaN where it sees no face. Renders carry
+exact landmarks inside ``labels.npz``.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Legend: B batch, T tokens, N images, P patches, S side of a crop, Q queries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -186,6 +186,30 @@ class FaceLLMProcessor(ProcessorMixin):
     def answer_text(self, ids: Sequence[int]) -> str:
         """Words of an answer: its pointers rendered, control tokens (the intent) left out."""
         return render(self.tokenizer.decode(ids, skip_special_tokens=False))
+
+    def answer_pieces(self, tokens: Iterable[int], written: list[int]) -> Iterator[str]:
+        """Words of an answer as they become certain; joined they are the answer's text.
+
+        Bytes are held back until the character they belong to is whole: the decoder changes its
+        mind about a run of bytes as long as it lasts.
+
+        Args:
+            tokens: Ids as they are written.
+            written: Every id taken from ``tokens`` is appended here.
+        """
+        said = ""
+        for token in tokens:
+            written.append(token)
+            text = self.answer_text(written)
+            is_byte = self.tokenizer.convert_ids_to_tokens(token).startswith("<0x")
+            if is_byte or text.endswith("\ufffd") or not text.startswith(said):
+                continue
+            if text != said:
+                yield text[len(said) :]
+            said = text
+        text = self.answer_text(written)
+        if text != said and text.startswith(said):
+            yield text[len(said) :]
 
 
 def template_parts(part: Any) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facellm.errors import FaceLLMError
 from facellm.labels import (
     ACTION_UNITS,
     AU_LEVELS,
@@ -44,10 +45,13 @@ class Calibration:
 
     @classmethod
     def load(cls, path: Path) -> Calibration:
-        """Read ``calibration.json``."""
-        record = json.loads(path.read_text())
-        record["units_on_real_faces"] = tuple(record["units_on_real_faces"])
-        return cls(**record)
+        """Read ``calibration.json``; ``FaceLLMError`` if it is damaged or of another version."""
+        try:
+            record = json.loads(path.read_text())
+            record["units_on_real_faces"] = tuple(record["units_on_real_faces"])
+            return cls(**record)
+        except (ValueError, TypeError, KeyError) as error:
+            raise FaceLLMError(f"{path}: not a calibration of this version ({error})") from error
 
     def save(self, path: Path) -> None:
         """Write ``calibration.json``."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -202,8 +203,10 @@ class TableFile:
         return self.writer
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        self.writer.close()
         if kind is None:
+            self.writer.close()
             self.part.replace(self.path)
-        else:
-            self.part.unlink(missing_ok=True)
+            return
+        with suppress(OSError):  # a full disk fails again; the first error is the one to tell
+            self.writer.close()
+        self.part.unlink(missing_ok=True)

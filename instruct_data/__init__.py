@@ -1,1 +1,1 @@
-"""facellm.instruct_data."""
+"""Corpus: readers, prepared sets, the face rig, forgeries, questions and grammar."""

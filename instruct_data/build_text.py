@@ -1,17 +1,17 @@
 """Write the text corpus: readings, a question, and the answer the grammar writes from them.
 
 Without ``--readings`` the readings are drawn at random, so that the language model learns to copy
-what stands in the context instead of guessing; with it they are a model's own
-(``facellm.train.own_readings``: lines ``{"row": 12, "reading": {...}}``) and each line of the corpus
+what stands in the context instead of guessing; with it they are a model's own, as lines
+``{"row": 12, "reading": {...}}`` (``facellm.train.own_readings``), and each line of the corpus
 names the cached pictures (``rows``) its faces show.
 
 Command::
 
-    python -m facellm.instruct_data.build_text --out .cache/default/text/synthetic.jsonl --n 60000
+    python -m facellm.instruct_data.build_text --out .cache/default/text/synthetic.jsonl
 
-A line: ``{"readings": ["<reading>..."], "turns": [["how old?", "<ask_age>About <age_34> ..."], ...]}``.
-Several questions share one context, which is most of a line's tokens; values in answers are pointers
-(``facellm.pointers``).
+A line: ``{"readings": ["<reading>..."], "turns": [["how old?", "<ask_age>About <age_34> ..."],
+...]}``. Several questions share one context, which is most of a line's tokens; values in answers
+are pointers (``facellm.pointers``).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--readings", type=Path, default=None)
-    parser.add_argument("--n", type=int, default=60000)
+    parser.add_argument("--n", type=int, default=28000)
     parser.add_argument("--seed", type=int, default=5)
     args = parser.parse_args(argv)
     lines = synthetic_lines(args.n, args.seed)

@@ -1,9 +1,9 @@
 """Forgeries and masks made from training faces: the label and the pixels it lies in are exact.
 
 ``self_blend`` follows the self-blended-images idea (arXiv 2204.08376): a face blended with a
-slightly changed copy of itself leaves exactly the traces a swap leaves. ``warp_swap`` pastes another
-person's warped face. ``paint_mask`` draws a face mask over the lower face. Landmarks are (68, 2)
-float in pixels of the picture; pictures are (H, W, 3) uint8 RGB.
+slightly changed copy of itself leaves exactly the traces a swap leaves. ``warp_swap`` pastes
+another person's warped face. ``paint_mask`` draws a face mask over the lower face. Landmarks are
+(68, 2) float in pixels of the picture; pictures are (H, W, 3) uint8 RGB.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def warp_swap(
     target: np.ndarray, target_points: np.ndarray, source: np.ndarray, source_points: np.ndarray,
     rng: Rng,
 ) -> np.ndarray:  # fmt: skip
-    """Paste ``source``'s face, warped to ``target``'s landmarks, colour matched: (H, W, 3) uint8."""
+    """Paste ``source``'s face, warped to ``target``'s points, colour matched: (H, W, 3) uint8."""
     warp, _ = cv2.estimateAffinePartial2D(
         source_points.astype(np.float32), target_points.astype(np.float32)
     )

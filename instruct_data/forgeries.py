@@ -1,8 +1,8 @@
 """Bake two sets from prepared faces: blended and swapped forgeries, and painted masks.
 
-``forged``: UTKFace pictures, half untouched (``fake`` 0), half self-blended or swapped (``fake`` 1).
-``painted``: UTKFace pictures, half with a painted mask (``mask`` 1). Every picture keeps the split
-of the face it is made from, so forgeries of test faces are test pictures.
+``forged``: UTKFace pictures, half untouched (``fake`` 0), half self-blended or swapped (``fake``
+1). ``painted``: UTKFace pictures, half with a painted mask (``mask`` 1). Every picture keeps the
+split of the face it is made from, so forgeries of test faces are test pictures.
 
 Command: ``python -m facellm.instruct_data.forgeries --cache .cache/default``
 """

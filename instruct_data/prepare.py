@@ -1,8 +1,8 @@
 """Decode each set once into arrays that training reads by memory map.
 
-One folder a set: ``images.npy`` (N, S, S, C) uint8 and ``labels.npz`` with ``split`` (N,) int8
-(0 train, 1 valid, 2 test), ``key`` (N,) str and the set's labels (``votes`` (N, 10) int16, ``age``
-(N,) int16, ``male``/``mask``/``fake`` (N,) int8, ``group`` (N,) str). S is the size the set comes in
+One folder a set: ``images.npy`` (N, S, S, C) uint8 and ``labels.npz`` with ``split`` (N,) int8 (0
+train, 1 valid, 2 test), ``key`` (N,) str and the labels (``votes`` (N, 10) int16, ``age`` (N,)
+int16, ``male``/``mask``/``fake`` (N,) int8, ``group`` (N,) str). S is the size the set comes in
 (UTKFace is stored at 160 px to fit in memory), C is 1 for grey sets.
 
 Command: ``python -m facellm.instruct_data.prepare --data ../shared/data --cache .cache/default``

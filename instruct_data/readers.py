@@ -60,7 +60,9 @@ class FaceRow:
 class Reader(Protocol):
     """Yields the rows of one set; raises ``FaceLLMError`` naming file and row for a bad one."""
 
-    def __call__(self, path: Path) -> Iterator[FaceRow]: ...
+    def __call__(self, path: Path) -> Iterator[FaceRow]:
+        """Rows of the file, in its order."""
+        ...
 
 
 def read_frame(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -1,9 +1,9 @@
 """Pseudo-labels for the landmark network: 68 points of MediaPipe FaceMesh on real pictures.
 
 Runs in a throw-away environment of its own (``make teacher-landmarks``: mediapipe 0.10.21 pins
-numpy < 2 and would break the product's pins), so it imports nothing of ours. FaceMesh is Apache-2.0;
-its 478 mesh points are reduced to the 68 iBUG positions by the usual vertex table. These points are
-a teacher's opinion, not a person's label, and the model card says so.
+numpy < 2 and would break the product's pins), so it imports nothing of ours. FaceMesh is
+Apache-2.0; its 478 mesh points are reduced to the 68 iBUG positions by the usual vertex table.
+These points are a teacher's opinion, not a person's label, and the model card says so.
 
 Example row of the output ``<set>.npz``: ``rows`` (M,) int64 row numbers of the parquet file,
 ``landmarks`` (M, 68, 2) float32, x and y in [0, 1] of the stored picture. Rows where the teacher

@@ -22,7 +22,7 @@ QUESTION = "What expression does this face show?"
 
 pytestmark = [pytest.mark.install, pytest.mark.slow]
 needs_weights = pytest.mark.skipif(
-    not (WEIGHTS / "config.json").is_file(), reason="weights are not built yet"
+    not (WEIGHTS / "config.json").is_file(), reason="optional: the default model is not trained yet"
 )
 
 

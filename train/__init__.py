@@ -1,1 +1,1 @@
-"""facellm.train."""
+"""Training stages: landmark network, encoder, language model, adapter, export."""

@@ -12,14 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-Rng = np.random.Generator
+from facellm.face import MIRROR_68
 
-# Which point a landmark becomes when the picture is mirrored.
-MIRROR_68 = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
-     45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-     54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)  # fmt: skip
+Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -35,12 +30,12 @@ class Jitter:
         erase: Probability of a random rectangle.
     """
 
-    zoom: tuple[float, float] = (0.85, 1.2)
-    shift: float = 0.07
-    degrees: float = 15.0
+    zoom: tuple[float, float] = (0.88, 1.15)
+    shift: float = 0.05
+    degrees: float = 12.0
     grey: float = 0.5
-    shrink: float = 0.4
-    erase: float = 0.25
+    shrink: float = 0.2
+    erase: float = 0.08
 
 
 def sample_crop(
@@ -99,7 +94,7 @@ def augment_pixels(crop: np.ndarray, jitter: Jitter, rng: Rng) -> np.ndarray:
         crop = cv2.resize(crop, (small, small), interpolation=cv2.INTER_AREA)
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR)
     crop = crop.reshape(size, size, -1)
-    gain, offset = rng.uniform(0.75, 1.25), rng.uniform(-25, 25)
+    gain, offset = rng.uniform(0.8, 1.2), rng.uniform(-20, 20)
     tint = rng.uniform(0.85, 1.15, 3) if rng.random() < 0.3 else np.ones(3)
     level = (np.arange(256)[:, None] - 128) * gain * tint + 128 + offset
     table = np.clip(level[:, : crop.shape[2]], 0, 255).astype(np.uint8)[None]

@@ -39,7 +39,7 @@ def new_model(processor: FaceLLMProcessor) -> FaceLLMForConditionalGeneration:
         num_key_value_heads=4,
         max_position_embeddings=2048,
         tie_word_embeddings=True,
-        initializer_range=0.02,
+        initializer_range=0.0625,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=processor.token_id("<|end|>"),

@@ -24,7 +24,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from facellm.folders import default_cache
@@ -34,12 +33,8 @@ from facellm.prepared import landmark_square
 from facellm.vision import ConvHybridTower
 
 from .batches import EncoderBatches
+from .encoder_losses import WEIGHTS, TaskLoss, mixup, task_losses
 from .evaluate_encoder import evaluate
-
-WEIGHTS = {
-    "expr": 1.0, "age": 0.3, "age_years": 0.03, "male": 0.2, "mask": 0.1, "fake": 0.2,
-    "mouth_open": 0.05, "eyes_closed": 0.05, "au": 0.5, "gaze": 0.05, "points": 1.0,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,16 +49,18 @@ class EncoderRun:
         decay_from: Share of the run after which the rate falls linearly to zero.
         weight_decay: AdamW's.
         ema: Decay of the averaged weights that are evaluated and kept.
+        mixup: Alpha of mixup between expression rows; 0 is off (it slows the first few epochs).
         seed: Of weights and batches.
     """
 
-    steps: int = 4000
+    steps: int = 5000
     batch: int = 64
-    lr: float = 1.5e-3
+    lr: float = 1.2e-3
     warmup: int = 200
-    decay_from: float = 0.55
+    decay_from: float = 0.5
     weight_decay: float = 0.05
     ema: float = 0.998
+    mixup: float = 0.0
     seed: int = 7
 
 
@@ -81,7 +78,7 @@ class ThrowAwayHeads(nn.Module):
         self.queries = nn.Parameter(torch.randn(len(self.SIZES), width) * 0.02)
         self.pool = nn.MultiheadAttention(width, 5, batch_first=True)
         self.maps = nn.ModuleDict({k: nn.Linear(width, n) for k, n in self.SIZES.items()})
-        self.drop = nn.Dropout(0.2)
+        self.drop = nn.Dropout(0.1)
 
     def forward(self, patches: Tensor) -> dict[str, Tensor]:
         """(N, P, D) -> one (N, size) tensor per task."""
@@ -109,60 +106,11 @@ class EncoderTrainee(nn.Module):
         return self.heads(self.features(pixel_values, landmarks))
 
 
-def age_distribution(age: Tensor, sigma: float = 2.5) -> Tensor:
-    """Gaussian label over 0-116: (N,) years -> (N, 117). Source: DLDL, arXiv 1611.01731."""
-    grid = torch.arange(MAX_AGE + 1, dtype=torch.float32)
-    return (-0.5 * ((grid - age.float()[:, None]) / sigma) ** 2).softmax(-1)
-
-
-def encoder_losses(out: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Mean loss of each task over the rows that carry its label; zero when none does."""
-    losses = {name: out["expr"].sum() * 0 for name in WEIGHTS}
-    rows = torch.isfinite(batch["expr"]).all(1)
-    if rows.any():
-        losses["expr"] = F.cross_entropy(out["expr"][rows], batch["expr"][rows])
-    for name in ("male", "mask", "fake", "mouth_open", "eyes_closed"):
-        rows = batch[name] >= 0
-        if rows.any():
-            losses[name] = F.cross_entropy(out[name][rows], batch[name][rows])
-    rows = batch["age"] >= 0
-    if rows.any():
-        logits, years = out["age"][rows], batch["age"][rows]
-        expected = (logits.softmax(-1) * torch.arange(MAX_AGE + 1)).sum(-1)
-        losses["age"] = F.cross_entropy(logits, age_distribution(years))
-        losses["age_years"] = (expected - years).abs().mean()
-    rows = (batch["au"] >= 0).all(1)
-    if rows.any():
-        logits = out["au"][rows].unflatten(-1, (len(ACTION_UNITS), AU_LEVELS))
-        losses["au"] = F.cross_entropy(logits.flatten(0, 1), batch["au"][rows].flatten())
-    rows = torch.isfinite(batch["gaze"]).all(1)
-    if rows.any():
-        losses["gaze"] = F.smooth_l1_loss(out["gaze"][rows], batch["gaze"][rows] / 10)
-    rows = torch.isfinite(batch["landmarks"]).flatten(1).all(1)
-    if rows.any():
-        target = (batch["landmarks"][rows].flatten(1) - 0.5) * 4
-        losses["points"] = F.smooth_l1_loss(out["points"][rows], target)
-    return losses
-
-
 def learning_rate(run: EncoderRun, step: int) -> float:
     """Warm-up, flat, then linear to zero: the flat part can be lengthened on a resume."""
     start = run.decay_from * run.steps
     fall = 1.0 if step < start else max(0.0, (run.steps - step) / (run.steps - start))
     return run.lr * min(1.0, (step + 1) / run.warmup) * fall
-
-
-def mixup(batch: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-    """Mix expression rows in pairs (alpha .2, arXiv 1710.09412); other rows stay themselves."""
-    rows = torch.nonzero(torch.isfinite(batch["expr"]).all(1)).flatten()
-    partner = rows[torch.from_numpy(rng.permutation(len(rows)))]
-    weight = torch.from_numpy(rng.beta(0.2, 0.2, len(rows))).float()
-    weight = torch.maximum(weight, 1 - weight)  # the larger share's landmarks are kept
-    pixels, votes = batch["pixel_values"], batch["expr"]
-    w = weight[:, None, None, None]
-    pixels[rows] = pixels[rows] * w + pixels[partner] * (1 - w)
-    votes[rows] = votes[rows] * weight[:, None] + votes[partner] * (1 - weight[:, None])
-    return batch
 
 
 def average_into(averaged: nn.Module, model: nn.Module, decay: float) -> None:
@@ -248,17 +196,20 @@ class EncoderTraining:
             for future in ahead:
                 future.cancel()
 
-    def _one_step(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _one_step(self, batch: dict[str, Tensor]) -> dict[str, TaskLoss]:
         start = time.monotonic()
-        batch = mixup(batch, np.random.default_rng((self.run.seed, self.step, 1)))
+        if self.run.mixup > 0:
+            rng = np.random.default_rng((self.run.seed, self.step, 1))
+            batch = mixup(batch, self.run.mixup, rng)
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.run, self.step)
         pixels = batch["pixel_values"].contiguous(memory_format=torch.channels_last)
         # On a CPU the fused attention kernels are slower to train than the plain ones.
         with sdpa_kernel(SDPBackend.MATH):
-            losses = encoder_losses(self.model(pixels, batch["landmarks"]), batch)
-            total = torch.stack([losses[name] * weight for name, weight in WEIGHTS.items()]).sum()
+            losses = task_losses(self.model(pixels, batch["landmarks"]), batch)
+            parts = [loss.mean * loss.share * WEIGHTS[name] for name, loss in losses.items()]
+            total = torch.stack(parts).sum()
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
@@ -268,8 +219,8 @@ class EncoderTraining:
         self.seconds += time.monotonic() - start
         return losses
 
-    def _log(self, losses: dict[str, Tensor]) -> None:
-        row = {name: round(float(value.detach()), 4) for name, value in losses.items()}
+    def _log(self, losses: dict[str, TaskLoss]) -> None:
+        row = {name: round(float(loss.mean.detach()), 4) for name, loss in losses.items()}
         gate = float(self.model.region_attention.gate.detach())
         speed = self.step * self.run.batch / max(self.seconds, 1e-9)
         self._write({"step": self.step, "gate": round(gate, 4), "img_s": round(speed, 1), **row})

@@ -1,8 +1,8 @@
 """Put the trained parts together as one checkpoint folder, in half precision.
 
-Writes ``<out>`` (``facellm.checkpoint``) from the encoder's averaged weights, the connector stage and
-the landmark network, and ``<cache>/encoder/heads_test.json``: what the throw-away heads reach on the
-test splits, for comparing the readouts with. Nothing is chosen by these figures.
+Writes ``<out>`` (``facellm.checkpoint``) from the encoder's averaged weights, the connector stage
+and the landmark network, and ``<cache>/encoder/heads_test.json``: what the throw-away heads reach
+on the test splits, for comparing the readouts with. Nothing is chosen by these figures.
 
 Command: ``python -m facellm.train.export --cache .cache/default --out facellm/weights``
 """
@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
 import torch
 
-from facellm.checkpoint import CALIBRATION, save_checkpoint
+from facellm.checkpoint import ADAPTER, CALIBRATION, save_checkpoint
 from facellm.folders import default_cache
 from facellm.prepared import PreparedSet
 from facellm.readout import Calibration
@@ -51,10 +52,13 @@ def main(argv: list[str] | None = None) -> None:
     kept = args.out / CALIBRATION
     calibration = Calibration.load(kept) if kept.is_file() else Calibration()
     save_checkpoint(args.out, model.half(), processor, landmarks, calibration)
+    adapter = args.cache / "adapter" / ADAPTER
+    if adapter.is_dir():
+        shutil.copytree(adapter, args.out / ADAPTER, dirs_exist_ok=True)
     sets = {name: PreparedSet(args.cache / name) for name in ("ferplus", "utkface")}
     figures = evaluate(encoder, sets, split=2, limit=100_000)
     (args.cache / "encoder" / "heads_test.json").write_text(json.dumps(figures, indent=2))
-    size = sum(f.stat().st_size for f in args.out.iterdir() if f.is_file())
+    size = sum(f.stat().st_size for f in args.out.rglob("*") if f.is_file())
     print(f"{args.out}: {size / 1e6:.1f} MB; heads on test: {figures}")
 
 

@@ -23,7 +23,8 @@ from facellm.folders import default_cache
 from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS, GAZE_DEGREES, QUERIES
 
 from .batches import EncoderBatches
-from .encoder import EncoderTrainee, age_distribution
+from .encoder import EncoderTrainee
+from .encoder_losses import age_distribution
 
 GAZE_SIGMA = 4.0  # degrees
 HEAD_OF = {"gender": "male"}  # query name -> head name where they differ

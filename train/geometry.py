@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from facellm.geometry import MEASURES, align, inter_ocular, measure, pose_features
+from facellm.geometry import MEASURES, Geometry, align, inter_ocular, measure, pose_features
 from facellm.landmarks import EXTRA_PREFIX, LandmarkNet
 from facellm.refine import whole_picture_face
 
@@ -121,8 +121,6 @@ def main() -> None:
 
 def report(net: LandmarkNet, cache: Path, weights: Path) -> None:
     """Print errors on renders of identities that nothing was fitted on."""
-    from facellm.geometry import Geometry
-
     points, truth, pose = render_points(net, cache, "test", 800)
     error = np.abs(Geometry.load(weights).pose(points) - pose).mean(axis=0)
     nme = np.linalg.norm(points - truth, axis=2).mean(axis=1) / inter_ocular(truth)

@@ -17,18 +17,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from facellm.face import CROP_MARGIN, BoundingBox, Landmarks
+from facellm.face import CROP_MARGIN, MIRROR_68, BoundingBox, Landmarks
 from facellm.landmarks import INPUT_SIZE
 
 Image = NDArray[np.uint8]
 Points = NDArray[np.float32]
-
-# Point i of a mirrored face is point MIRROR[i] of the face.
-MIRROR = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
-     45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-     54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,7 +69,7 @@ def make_face(rng: Generator, image: Image, points: Points) -> tuple[Image, Poin
     crop, matrix = warp(image, center, side, degrees, mirror)
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     if mirror:
-        moved = moved[MIRROR]
+        moved = moved[MIRROR_68]
     if rng.random() < 0.08:
         crop = paint_mask(rng, crop, moved)
     elif rng.random() < 0.3:

@@ -34,6 +34,8 @@ LONGEST = {"ytf": 224, "ferplus": 48, "utkface": 136, "real_vs_stylegan2": 176, 
 RIG_PARTS = ("train", "valid", "test")  # the renderer's split codes 0, 1, 2
 JAW_WEIGHT = 0.25  # a teacher's jaw runs elsewhere than the published one
 
+Labelled = tuple[list[NDArray[np.uint8]], NDArray[np.float32]]  # pictures and points (M, 68, 2)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -80,7 +82,7 @@ def decode_grey(data: bytes, longest: int) -> tuple[NDArray[np.uint8], float]:
     return image, scale  # type: ignore[return-value]
 
 
-def cached(path: Path, build: Callable[[], tuple[list[NDArray[np.uint8]], NDArray[np.float32]]]):
+def cached(path: Path, build: Callable[[], Labelled]) -> Labelled:
     """Pictures and points of ``path`` (npz), built and written on the first call."""
     if not path.exists():
         images, points = build()
@@ -111,7 +113,7 @@ def published(
     parts = [published_part(*row) for row in zip(frame["split"], frame["subject"], strict=True)]
     frame = frame[np.array(parts) == part]
 
-    def build() -> tuple[list[NDArray[np.uint8]], NDArray[np.float32]]:
+    def build() -> Labelled:
         images, points = [], []
         for row in frame.itertuples():
             image, scale = decode_grey(row.image["bytes"], LONGEST["ytf"])  # type: ignore[index]
@@ -132,7 +134,7 @@ def teacher_source(data: Path, cache: Path, name: str, share: float) -> Source |
     with np.load(labels) as stored:
         rows, unit = stored["rows"], stored["landmarks"]
 
-    def build() -> tuple[list[NDArray[np.uint8]], NDArray[np.float32]]:
+    def build() -> Labelled:
         pictures = pd.read_parquet(data / f"{name}.parquet", columns=["image"])["image"]
         images = [decode_grey(pictures[row]["bytes"], LONGEST[name])[0] for row in rows]
         return images, np.stack([u * i.shape[::-1] for u, i in zip(unit, images, strict=True)])

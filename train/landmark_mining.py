@@ -5,7 +5,7 @@ look like a face already. So after the first cycle of training it is shown many 
 scenes in four turns and of published training frames beside the face, and those it believes in
 become negatives of the second cycle.
 
-Example: ``mine(net, ytf, scenes, seed=0)`` -> about 2,000 grey patches (128, 128) uint8; the
+Example: ``mine(net, ytf, scenes, seed=0)`` -> about 500 grey patches (128, 128) uint8; the
 doubtful square is their central 96 pixels, so that training can shift and scale it.
 """
 
@@ -28,8 +28,8 @@ Grey = NDArray[np.uint8]
 PATCH = 128  # edge of a stored patch, pixels
 CONTEXT = 4 / 3  # edge of a stored patch / edge of the doubtful square
 DOUBTFUL = 0.05  # face probability from which a faceless square is kept
-PER_SCENE = 400  # random squares of each scene and turn
-PER_FRAME = 4  # random squares of each published frame
+PER_SCENE = 100  # random squares of each scene and turn
+PER_FRAME = 1  # random squares of each published frame
 
 
 def mine(net: LandmarkNet, ytf: Source, scenes: list[Grey], seed: int) -> Grey:

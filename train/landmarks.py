@@ -258,7 +258,7 @@ def main() -> None:
     parser.add_argument("--data", default=os.environ.get("FACELLM_DATA", "../shared/data"))
     parser.add_argument("--cache", default=os.environ.get("FACELLM_CACHE", ".cache/default"))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3600, help="steps of 64 crops")
+    parser.add_argument("--steps", type=int, default=3000, help="steps of 64 crops")
     parser.add_argument("--mine-at", type=int, default=2400, help="step of the hard negatives")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)

@@ -3,14 +3,14 @@
 ``language`` teaches the model to write from a reading and to tell what is asked, without pictures.
 ``connector`` trains projector and language model together: every step reads a batch of cached faces
 (readout loss), every third step also writes answers under the model's own readings. ``adapter``
-freezes all of it and trains LoRA (arXiv 2106.09685, rank 16, by ``peft``) on fresh wordings with the
-same two losses; the adapter is kept apart, in PEFT layout.
+freezes all of it and trains LoRA (arXiv 2106.09685, rank 16, by ``peft``) on fresh wordings with
+the same two losses; the adapter is kept apart, in PEFT layout.
 
 Command::
 
-    python -m facellm.train.language --stage language --cache .cache/default --steps 700
-    python -m facellm.train.language --stage connector --cache .cache/default --steps 1200
-    python -m facellm.train.language --stage adapter --cache .cache/default --steps 200 --lr 5e-4
+    python -m facellm.train.language --stage language --cache .cache/default
+    python -m facellm.train.language --stage connector --steps 900 --batch 16 --lr 1e-3
+    python -m facellm.train.language --stage adapter --steps 200 --batch 16 --lr 5e-4
 
 Resumes from ``<cache>/<stage>/checkpoint.pt``.
 """
@@ -65,10 +65,10 @@ class LanguageRun:
     """
 
     stage: str = "language"
-    steps: int = 700
-    batch: int = 48
-    faces: int = 96
-    lr: float = 1e-3
+    steps: int = 1800
+    batch: int = 32
+    faces: int = 64
+    lr: float = 1.5e-3
     connector_lr: float = 1e-3
     warmup: int = 60
     seed: int = 11

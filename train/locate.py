@@ -1,9 +1,9 @@
 """Landmarks of every prepared picture by our own network: what training sees is what use sees.
 
 Writes ``landmarks.npy`` (N, 68, 2) float32 in [0, 1] of the stored picture, NaN where the network
-sees no face, into the folder of each set. FER+ pictures are face crops already, so one pass over the
-whole picture gives the points, as with ``--crops``; other sets take a second pass on the fixed-margin
-square of the first.
+sees no face, into the folder of each set. FER+ pictures are face crops already, so one pass over
+the whole picture gives the points, as with ``--crops``; other sets take a second pass on the
+fixed-margin square of the first.
 
 Command: ``python -m facellm.train.locate --cache .cache/default --weights landmarks.safetensors``
 """

@@ -1,9 +1,9 @@
 """Conversations of the text corpus as padded batches, through the product's own processor.
 
-A corpus line is ``{"readings": [...], "turns": [["how old?", "<ask_age>About <age_34> years"], ...]}``;
-``readings`` are context texts, one per face, left to right; several questions share one context. For the text-only stage the processor's
-``n_patches`` is 0, so the pictures' placeholders vanish; with 36 they are filled from cached
-features.
+A corpus line is ``{"readings": [...], "turns": [["how old?", "<ask_age>About <age_34> years"],
+...]}``; ``readings`` are context texts, one per face, left to right; several questions share one
+context. For the text-only stage the processor's ``n_patches`` is 0, so the pictures' placeholders
+vanish; with 36 they are filled from cached features.
 
 Legend: B batch, T tokens.
 """

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from facellm.eval import bench, figure_regions, figure_text, figures
-from facellm.eval.answering import Answered
 
 from facellm.assistant import FaceAssistant
 from facellm.errors import FaceLLMError
+from facellm.eval import bench, figure_regions, figure_text, figures
+from facellm.eval.answering import Answered
 from facellm.labels import ACTION_UNITS, EXPRESSIONS, INTENTS
 from facellm.reading import AgeReading, Reading, UnitReading
 

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 import pytest
+
 from facellm.eval import calibrate, figure, figure_attributes, figure_expression, figure_units
 from facellm.eval.held_out import Columns
 from facellm.eval.statistics import Estimate
-
 from facellm.geometry import MEASURES
 from facellm.labels import ACTION_UNITS, EXPRESSIONS
 from facellm.readout import Calibration

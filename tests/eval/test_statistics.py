@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from facellm.eval import statistics as st
 from hypothesis import given
 from hypothesis import strategies as some
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
+
+from facellm.eval import statistics as st
 
 
 def plain(statistic: st.Statistic, n: int) -> float:

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from facellm.checkpoint import Checkpoint, load_checkpoint
 from facellm.conversation import FacePart
 from facellm.model import FaceLLMForConditionalGeneration
 from facellm.processor import FaceLLMProcessor
-from torch import Tensor
 
 LINES = ["Which brow is raised?", "The face shows happiness.", "How old is this person? About 34."]
 
@@ -66,7 +67,7 @@ def make_face(face_points: Tensor) -> Callable[..., FacePart]:
 
 @pytest.fixture(scope="session")
 def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CLIP vision model of 3 layers on 32 px in 8-px patches, as ``save_pretrained`` writes it."""
+    """A CLIP vision model, 3 layers, 32 px in 8-px patches, as ``save_pretrained`` writes it."""
     from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel
 
     torch.manual_seed(2)

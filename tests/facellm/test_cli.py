@@ -116,6 +116,14 @@ def test_json_is_complete(capsys, tiny_checkpoint, photo):
     assert {"action_units", "age", "gender", "pose", "gaze", "scope", "abstain"} <= set(reading)
 
 
+def test_the_stream_joined_is_the_answer(capsys, tiny_checkpoint, photo):
+    arguments = ["ask", str(photo), QUESTION, "--quiet", "--model", str(tiny_checkpoint)]
+    assert main(arguments) == 0
+    streamed = capsys.readouterr().out
+    assert main([*arguments, "--json"]) == 0
+    assert streamed.strip() == json.loads(capsys.readouterr().out)["answer"]
+
+
 def test_faces_are_numbered_left_to_right(capsys, tiny_checkpoint, photo, tmp_path):
     with Image.open(photo) as picture:
         pixels = np.asarray(picture)
@@ -278,9 +286,22 @@ def test_a_long_message_is_one_line(capsys):
 # --- being stopped --------------------------------------------------------------------------------
 
 
+def wait_for_torch(process: subprocess.Popen[bytes]) -> None:
+    """Return once torch's library is mapped: a fixed sleep is too short on a busy machine."""
+    maps = Path(f"/proc/{process.pid}/maps")
+    for _ in range(600):
+        if not maps.exists():  # no /proc here
+            time.sleep(4)
+            return
+        if "libtorch" in maps.read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail("torch was not imported within a minute")
+
+
 def test_interruption_is_130_without_a_traceback(tiny_checkpoint, photo):
     process = start("ask", photo, "--model", tiny_checkpoint, start_new_session=True)
-    time.sleep(2)  # inside the imports, where a person would lose patience
+    wait_for_torch(process)  # inside the imports, where a person would lose patience
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -296,10 +317,23 @@ def test_a_closed_pipe_is_quiet(tiny_checkpoint, photo):
     assert process.wait(timeout=180) == 141
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="optional: no /dev/full here")
+def test_a_full_disk_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "facellm", "--help"], stdout=full, stderr=subprocess.PIPE
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"facellm: error: ")
+    assert done.stderr.count(b"\n") == 1
+
+
 # --- the shipped weights --------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not (SHIPPED / "config.json").is_file(), reason="weights are not built yet")
+@pytest.mark.skipif(
+    not (SHIPPED / "config.json").is_file(), reason="optional: the default model is not trained yet"
+)
 @pytest.mark.parametrize(
     ("question", "intent"),
     [

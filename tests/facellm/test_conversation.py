@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from facellm.conversation import Conversation, FacePart, ScenePart, TextPart, Turn, part_from_dict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+
+from facellm.conversation import Conversation, FacePart, ScenePart, TextPart, Turn, part_from_dict
 
 crops = st.integers(1, 5).flatmap(lambda s: arrays.arrays(np.uint8, (s, s, 3)))
 points = arrays.arrays(

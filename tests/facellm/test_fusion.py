@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+
 from facellm.fusion import (
     FaceRegionGuidedCrossAttention,
     FaceRegionLandmarkProjector,
@@ -11,17 +13,19 @@ from facellm.fusion import (
     landmarks_present,
 )
 from facellm.regions import REGION_SLICES, grid_centres, region_patch_distance
-from torch import Tensor
 
 WIDTH, SIDE = 16, 6
 CENTRES = grid_centres(SIDE, SIDE)
 
 
-def new_attention(gate: float = 0.0, *, pool: bool = True) -> FaceRegionGuidedCrossAttention:
+def new_attention(
+    gate: float | None = None, *, pool: bool = True
+) -> FaceRegionGuidedCrossAttention:
+    """As it starts, or with its gate opened."""
     torch.manual_seed(0)
     module = FaceRegionGuidedCrossAttention(WIDTH, 4, pool_patches=pool)
-    with torch.no_grad():
-        module.gate.fill_(gate)
+    if gate is not None:
+        torch.nn.init.constant_(module.gate, gate)
     return module
 
 
@@ -92,13 +96,32 @@ def test_attention_is_the_formula_of_the_paper(face_points):
         module.log_tau.copy_(torch.tensor([0.05, 0.1, 0.3, 1.0]).log())
     x = patches()
     queries, keys = module.query(x)[0], module.key(module.region_projector(face_points))[0]
-    distance = torch.cdist(CENTRES, torch.stack([
-        face_points[0, a:b].mean(0) for a, b in REGION_SLICES.values()
-    ]))
+    distance = torch.cdist(
+        CENTRES, torch.stack([face_points[0, a:b].mean(0) for a, b in REGION_SLICES.values()])
+    )
     for head, tau in enumerate((0.05, 0.1, 0.3, 1.0)):
         part = slice(4 * head, 4 * head + 4)
         wanted = (queries[:, part] @ keys[:, part].T / 2 - distance / tau).softmax(-1)
         assert torch.allclose(module.attention(x, face_points, CENTRES)[0, head], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_the_output_is_the_formula_of_the_paper_with_a_gate(face_points, pool):
+    module = new_attention(gate=0.3, pool=pool)
+    x = patches()
+    regions = module.region_projector(face_points)[0]
+    if pool:  # each region's value also holds the patches near it, a mean over the 36 patches
+        centroids = [face_points[0, a:b].mean(0) for a, b in REGION_SLICES.values()]
+        weights = (
+            -torch.cdist(torch.stack(centroids), CENTRES) / module.log_tau.exp().mean()
+        ).exp()
+        weights = weights / weights.sum(1, keepdim=True)
+        regions = regions + module.pool(weights @ x[0])
+    values = module.value(regions)
+    attention = module.attention(x, face_points, CENTRES)[0]
+    mixed = torch.cat([attention[h] @ values[:, 4 * h : 4 * h + 4] for h in range(4)], dim=1)
+    wanted = x[0] + 0.3 * module.out(module.norm(x[0] + mixed))
+    assert torch.allclose(module(x, face_points, CENTRES)[0], wanted, atol=1e-5)
 
 
 def test_a_token_without_a_place_has_no_distance_bias(face_points):
@@ -117,15 +140,15 @@ def test_a_token_without_a_place_has_no_distance_bias(face_points):
 # -- the gate --------------------------------------------------------------------------------------
 
 
-def test_gate_zero_is_the_exact_identity_though_the_output_map_is_not_zero(face_points):
-    module = new_attention(gate=0.0)
+def test_it_starts_as_the_exact_identity_though_the_output_map_is_not_zero(face_points):
+    module = new_attention()
     x = patches(3)
     assert torch.equal(module(x, faces(face_points, 3), CENTRES), x)
     assert module.out.weight.abs().max() > 0.01
 
 
 def test_the_gate_gets_a_gradient_at_the_first_step(face_points):
-    module = new_attention(gate=0.0)
+    module = new_attention()
     module(patches(), face_points, CENTRES).square().mean().backward()
     assert module.gate.grad is not None
     assert module.gate.grad.abs() > 1e-6

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import LogitsProcessor
+
 from facellm.conversation import Conversation, TextPart, Turn
 from facellm.generation import greedy_tokens
-from transformers import LogitsProcessor
 
 LONGEST = 12
 CASES = [

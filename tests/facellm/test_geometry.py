@@ -83,7 +83,7 @@ def test_a_measure_rises_with_its_movement_and_its_mirror_stays(name, rows, shif
 
 
 def test_a_mirrored_face_swaps_left_and_right():
-    from facellm.train.landmark_augment import MIRROR
+    from facellm.face import MIRROR_68 as MIRROR
 
     face = neutral_face() + np.random.default_rng(3).normal(0, 2, (68, 2))
     mirrored = (face * (-1, 1))[MIRROR]

@@ -1,17 +1,9 @@
-"""Other bases by config: small random Qwen2, Llama, CLIP and SigLIP folders, and published sizes."""
+"""Other bases: small random Qwen2, Llama, CLIP and SigLIP folders, and published sizes."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from facellm.bases import from_bases
-from facellm.config import FaceLLMConfig
-from facellm.conversation import Conversation, FacePart, TextPart, Turn
-from facellm.errors import FaceLLMError
-from facellm.generation import greedy_tokens
-from facellm.labels import reserved_tokens
-from facellm.model import FaceLLMForConditionalGeneration
-from facellm.processor import FaceLLMProcessor
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -20,6 +12,15 @@ from transformers import (
     Qwen2Config,
     SiglipVisionConfig,
 )
+
+from facellm.bases import from_bases
+from facellm.config import FaceLLMConfig
+from facellm.conversation import Conversation, FacePart, TextPart, Turn
+from facellm.errors import FaceLLMError
+from facellm.generation import greedy_tokens
+from facellm.labels import reserved_tokens
+from facellm.model import FaceLLMForConditionalGeneration
+from facellm.processor import FaceLLMProcessor
 
 TEXTS = [
     "How old is this person? About 34.",
@@ -235,7 +236,9 @@ def test_a_7b_language_model_has_its_published_size(text, parameters, down, k_pr
     assert shapes[f"{last}.mlp.down_proj.weight"] == down
     assert shapes[f"{last}.self_attn.k_proj.weight"] == k_proj
     assert shapes["language_model.lm_head.weight"] == (text.vocab_size, text.hidden_size)
-    assert f"language_model.model.layers.{text.num_hidden_layers}.mlp.down_proj.weight" not in shapes
+    assert (
+        f"language_model.model.layers.{text.num_hidden_layers}.mlp.down_proj.weight" not in shapes
+    )
     assert shapes["region_attention.out.weight"] == (1024, 1024)
     assert shapes["region_attention.region_projector.local.7.weight"] == (1024, 24)  # 12 lip points
     assert shapes["multi_modal_projector.up.weight"] == (text.hidden_size, 1024)

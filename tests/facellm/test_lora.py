@@ -7,12 +7,13 @@ import shutil
 
 import pytest
 import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+
 from facellm.bases import from_bases
 from facellm.checkpoint import ADAPTER, load_checkpoint
 from facellm.conversation import Conversation, TextPart, Turn
 from facellm.errors import FaceLLMError
 from facellm.model import LORA_TARGETS
-from peft import LoraConfig, PeftModel, get_peft_model
 
 SEVEN = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -64,12 +65,16 @@ def test_only_the_adapter_trains(model, prompt):
     assert trained
     assert all(".lora_" in name for name in trained)
     before = copy.deepcopy(adapted.state_dict())
-    optimizer = torch.optim.AdamW([p for p in adapted.parameters() if p.requires_grad], 1e-2, weight_decay=0)
+    optimizer = torch.optim.AdamW(
+        [p for p in adapted.parameters() if p.requires_grad], 1e-2, weight_decay=0
+    )
     adapted(**prompt, labels=prompt["input_ids"]).loss.backward()
     optimizer.step()
     changed = {n for n, v in adapted.state_dict().items() if not torch.equal(v, before[n])}
     assert changed
-    assert all(".lora_B." in name for name in changed)  # the A halves get a gradient once B is not 0
+    assert all(
+        ".lora_B." in name for name in changed
+    )  # the A halves get a gradient once B is not 0
 
 
 def test_a_new_adapter_changes_nothing(model, prompt):

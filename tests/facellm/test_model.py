@@ -1,16 +1,16 @@
-"""The whole model: merging, positions of FRGCA, readouts, loss, generation with pictures."""
+"""The whole model: merging, places of FRGCA, loss, generation with pictures."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from facellm.config import ConvHybridConfig, FaceLLMConfig
-from facellm.errors import FaceLLMError
-from facellm.labels import QUERIES
-from facellm.model import FaceLLMForConditionalGeneration, merge_visual_tokens
 from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaConfig
+
+from facellm.config import ConvHybridConfig, FaceLLMConfig
+from facellm.errors import FaceLLMError
+from facellm.model import FaceLLMForConditionalGeneration, merge_visual_tokens
 
 IMAGE, PATCHES = 9, 2
 
@@ -177,7 +177,9 @@ def test_gradient_checkpointing_gives_the_same_gradients(face_points):
             model.train()
             model.gradient_checkpointing_enable()
             model.vision_tower.eval()  # batch norm apart
-        model(prompt(3), pixel_values=pixels, landmarks=face_points, labels=prompt(3)).loss.backward()
+        model(
+            prompt(3), pixel_values=pixels, landmarks=face_points, labels=prompt(3)
+        ).loss.backward()
         gradients.append(model.multi_modal_projector.up.weight.grad.clone())
     assert torch.allclose(gradients[0], gradients[1], atol=1e-5)
     assert gradients[0].abs().max() > 1e-4
@@ -211,7 +213,9 @@ def test_the_config_knows_whether_embeddings_are_tied(tmp_path):
         again = FaceLLMForConditionalGeneration.from_pretrained(tmp_path / str(tied))
         same = again.get_output_embeddings().weight is again.get_input_embeddings().weight
         assert same is tied
-        assert torch.equal(again.get_output_embeddings().weight, model.get_output_embeddings().weight)
+        assert torch.equal(
+            again.get_output_embeddings().weight, model.get_output_embeddings().weight
+        )
 
 
 # -- generation ------------------------------------------------------------------------------------
@@ -280,45 +284,3 @@ def test_several_answers_to_one_prompt_see_its_faces_in_their_order(face_points)
         **options,
     )
     assert out[:, batch.shape[1] :].tolist() == [alone[0], alone[0], alone[1], alone[1]]
-
-
-# -- readouts --------------------------------------------------------------------------------------
-
-
-def test_readouts_are_the_full_softmax_restricted_and_renormalised(model, processor, make_face):
-    batch = processor.reading_prompt([make_face(1), make_face(2)])
-    embeds = model.embed(batch["input_ids"], batch["pixel_values"], batch["landmarks"])
-    found = model.readouts(embeds, None, batch["query_positions"], processor.label_ids)
-    inputs = {name: batch[name] for name in ("input_ids", "pixel_values", "landmarks")}
-    chances = model(**inputs).logits.double().softmax(-1)
-    assert len(found) == len(QUERIES)
-    for index, query in enumerate(QUERIES):
-        place = batch["input_ids"].shape[1] - len(QUERIES) + index
-        assert batch["input_ids"][0, place] == processor.token_id(query.token)
-        ids = [processor.token_id(label) for label in query.labels]
-        wanted = chances[:, place, ids] / chances[:, place, ids].sum(-1, keepdim=True)
-        assert torch.allclose(found[index].exp().double(), wanted, atol=1e-5), query.name
-        assert wanted.std(-1).max() > 1e-3  # not uniform
-
-
-def test_readouts_of_a_face_alone_equal_those_in_a_batch(model, processor, make_face):
-    def read(faces):
-        batch = processor.reading_prompt(faces)
-        embeds = model.embed(batch["input_ids"], batch["pixel_values"], batch["landmarks"])
-        return model.readouts(embeds, None, batch["query_positions"], processor.label_ids)
-
-    faces = [make_face(1), make_face(2, landmarks=False), make_face(3)]
-    together = read(faces)
-    for row, face in enumerate(faces):
-        for alone, many in zip(read([face]), together, strict=True):
-            assert torch.allclose(alone[0], many[row], atol=1e-5)
-    assert not torch.allclose(together[0][0], together[0][2], atol=1e-3)
-
-
-def test_a_readout_does_not_depend_on_the_queries_after_it(model, processor, make_face):
-    batch = processor.reading_prompt([make_face(1)])
-    embeds = model.embed(batch["input_ids"], batch["pixel_values"], batch["landmarks"])
-    positions, ids = batch["query_positions"], processor.label_ids
-    whole = model.readouts(embeds, None, positions, ids)
-    cut = model.readouts(embeds[:, : positions[5] + 1], None, positions[:6], ids[:6])
-    assert torch.allclose(whole[5], cut[5], atol=1e-5)

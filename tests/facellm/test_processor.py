@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoTokenizer, LlamaTokenizer
+
 from facellm.checkpoint import SHIPPED
 from facellm.conversation import Conversation, FacePart, ScenePart, TextPart, Turn
 from facellm.errors import FaceLLMError
 from facellm.labels import INTENT_TOKENS, QUERIES, reserved_tokens
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
 from facellm.prompts import chat_template
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from transformers import AutoTokenizer, LlamaTokenizer
 
 READING = "<reading><expr_happiness><p_90><q_age><age_34><age_27><age_42></reading>"
 ANSWER = "<ask_expression>Happiness: the lip corners are pulled up."
@@ -24,7 +25,7 @@ FOLDERS = ["tiny", *(["shipped"] if (SHIPPED / "tokenizer.model").is_file() else
 
 @pytest.fixture(scope="session", params=FOLDERS)
 def folder(request: pytest.FixtureRequest, tiny_checkpoint: Path) -> Path:
-    """Checkpoint folders whose tokenizer is looked at: the toy's and, once it exists, the default's."""
+    """Folders whose tokenizer is looked at: the toy's and, once it exists, the default's."""
     return tiny_checkpoint if request.param == "tiny" else SHIPPED
 
 
@@ -69,7 +70,9 @@ def test_sentencepiece_loaded_and_reloaded_ids_are_equal(folder, tmp_path):
 
 
 @settings(max_examples=25, deadline=None)
-@given(text=st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40))
+@given(
+    text=st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40)
+)
 def test_any_text_survives_encoding(processor, text):
     ids = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
     assert processor.tokenizer.decode(ids, skip_special_tokens=False) == text
@@ -122,14 +125,16 @@ def test_training_ids_up_to_the_answer_are_the_serving_prompts(
     prompt = templated.answer_prompt(Conversation(turns))["input_ids"][0].tolist()
     answered = Conversation((*turns, Turn("assistant", (TextPart(ANSWER),))))
     sample = templated.training_sample(answered)
-    assert sample["input_ids"][: len(prompt)] == prompt
-    assert sample["labels"][: len(prompt)] == [IGNORE_INDEX] * len(prompt)
-    rest = sample["input_ids"][len(prompt) :]
-    assert sample["labels"][len(prompt) :] == rest
-    assert rest == templated.encode(ANSWER + "<|end|>")
+    ids, labels = sample["input_ids"], sample["labels"]
+    assert ids[: len(prompt)] == prompt
+    rest = templated.encode(ANSWER + "<|end|>")
+    assert ids[len(prompt) :] == labels[len(prompt) :] == rest
     assert rest[0] in templated.intent_ids
     assert prompt[-1] == templated.token_id("<q_intent>")
     assert prompt.count(templated.image_token_id) == faces * templated.n_patches
+    learned = [label for label in labels if label != IGNORE_INDEX]
+    assert learned == rest * (2 if earlier else 1)  # every answer and nothing else
+    assert all(label in (IGNORE_INDEX, index) for index, label in zip(ids, labels, strict=True))
 
 
 def test_two_faces_stand_in_reading_order_each_with_its_own_reading(templated, make_face):
@@ -143,9 +148,9 @@ def test_two_faces_stand_in_reading_order_each_with_its_own_reading(templated, m
     )
     batch = templated.answer_prompt(Conversation(turns))
     assert batch["pixel_values"].shape == (2, 3, templated.crop_size, templated.crop_size)
-    assert torch.equal(batch["landmarks"], torch.from_numpy(
-        np.stack([one.landmarks_unit, two.landmarks_unit])
-    ))
+    assert torch.equal(
+        batch["landmarks"], torch.from_numpy(np.stack([one.landmarks_unit, two.landmarks_unit]))
+    )
 
 
 def test_a_prompt_without_a_face_says_so_and_carries_no_pixels(templated):
@@ -182,6 +187,29 @@ def test_a_part_the_template_does_not_know_is_refused(templated):
     turns = (Turn("user", (ScenePart("a street"), TextPart("Where?"))),)
     with pytest.raises(Exception, match="scene"):
         templated.prompt_text(turns)
+
+
+def test_a_character_of_several_bytes_is_said_when_it_is_whole(processor):
+    ids = processor.encode("a😀b")
+    assert len(ids) == 6  # one letter, four bytes, one letter
+    said = []
+    for taken in range(len(ids) + 1):
+        said.append("".join(processor.answer_pieces(iter(ids[:taken]), [])))
+    assert list(processor.answer_pieces(iter(ids), [])) == ["a", "😀b"]
+    assert said[1] == "a"
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_pieces_of_an_answer_join_to_its_text_whatever_is_written(processor, data):
+    tokenizer = processor.tokenizer
+    byte_ids = tokenizer.convert_tokens_to_ids([f"<0x{b:02X}>" for b in (0xC3, 0xA9, 0xE2, 0x82)])
+    others = [processor.encode(word)[0] for word in ("a", " ", ".", "<p_90>", "<expr_anger>")]
+    ids = data.draw(st.lists(st.sampled_from(byte_ids + others), max_size=12))
+    written: list[int] = []
+    joined = "".join(processor.answer_pieces(iter(ids), written))
+    assert joined == processor.answer_text(ids)
+    assert written == ids
 
 
 # -- pictures --------------------------------------------------------------------------------------

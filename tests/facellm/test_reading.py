@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from facellm.labels import ACTION_UNITS, EXPRESSIONS, MEASURED, REAL, RENDERS
-from facellm.reading import AgeReading, Reading, UnitReading, value_scopes
 from hypothesis import given
 from hypothesis import strategies as st
+
+from facellm.labels import ACTION_UNITS, EXPRESSIONS, MEASURED, REAL, RENDERS
+from facellm.reading import AgeReading, Reading, UnitReading, value_scopes
 
 share = st.floats(0, 1)
 degrees = st.floats(-90, 90)
@@ -63,7 +64,11 @@ def test_a_row_holds_what_was_read():
     assert row["expression"] == "anger"
     assert (row["anger"], row["confidence"]) == (0.5, 0.5)
     assert (row["AU12"], row["AU12_intensity"], row["AU43"]) == (0.12, 0.5, 0.43)
-    assert (row["apparent_age"], row["apparent_age_low"], row["apparent_age_high"]) == (34.5, 27, 42)
+    assert (row["apparent_age"], row["apparent_age_low"], row["apparent_age_high"]) == (
+        34.5,
+        27,
+        42,
+    )
     assert (row["apparent_male"], row["mask"], row["generated"]) == (0.7, 0.1, 0.4)
     assert (row["gaze_yaw"], row["gaze_pitch"]) == (5.0, -10.0)
     assert (row["yaw"], row["pitch"], row["roll"]) == (12.0, -3.0, 1.5)

@@ -1,4 +1,4 @@
-"""Readout distributions -> reading, against hand-computed cases."""
+"""Readouts: the model's restricted distributions, and what they become, by hand-computed cases."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import json
 
 import numpy as np
 import pytest
-from facellm.context import reading_text
-from facellm.labels import ACTION_UNITS, EXPRESSIONS, GAZE_DEGREES, QUERIES, QUERY_INDEX
-from facellm.readout import Calibration, Measured, quantile, reading_from_logprobs
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-MEASURED = Measured((10.0, -5.0, 2.0), dict.fromkeys(
-    ("lip_corner_lift", "mouth_open", "brow_height", "eye_open"), 1.0
-), 0.8)
+from facellm.context import reading_text
+from facellm.labels import ACTION_UNITS, EXPRESSIONS, GAZE_DEGREES, QUERIES, QUERY_INDEX
+from facellm.readout import Calibration, Measured, quantile, reading_from_logprobs
+
+MEASURED = Measured(
+    (10.0, -5.0, 2.0),
+    dict.fromkeys(("lip_corner_lift", "mouth_open", "brow_height", "eye_open"), 1.0),
+    0.8,
+)
 
 
 def tables(**chosen) -> list[np.ndarray]:
@@ -136,3 +140,45 @@ def test_calibration_survives_its_file(tmp_path):
     calibration.save(tmp_path / "calibration.json")
     assert Calibration.load(tmp_path / "calibration.json") == calibration
     assert json.loads((tmp_path / "calibration.json").read_text())["abstain_below"] == 0.43
+
+
+# -- the model's side ------------------------------------------------------------------------------
+
+
+def test_readouts_are_the_full_softmax_restricted_and_renormalised(model, processor, make_face):
+    batch = processor.reading_prompt([make_face(1), make_face(2)])
+    embeds = model.embed(batch["input_ids"], batch["pixel_values"], batch["landmarks"])
+    found = model.readouts(embeds, None, batch["query_positions"], processor.label_ids)
+    inputs = {name: batch[name] for name in ("input_ids", "pixel_values", "landmarks")}
+    chances = model(**inputs).logits.double().softmax(-1)
+    assert len(found) == len(QUERIES)
+    for index, query in enumerate(QUERIES):
+        place = batch["input_ids"].shape[1] - len(QUERIES) + index
+        assert batch["input_ids"][0, place] == processor.token_id(query.token)
+        ids = [processor.token_id(label) for label in query.labels]
+        wanted = chances[:, place, ids] / chances[:, place, ids].sum(-1, keepdim=True)
+        assert torch.allclose(found[index].exp().double(), wanted, atol=1e-5), query.name
+        assert wanted.std(-1).max() > 1e-3  # not uniform
+
+
+def test_readouts_of_a_face_alone_equal_those_in_a_batch(model, processor, make_face):
+    def read(faces):
+        batch = processor.reading_prompt(faces)
+        embeds = model.embed(batch["input_ids"], batch["pixel_values"], batch["landmarks"])
+        return model.readouts(embeds, None, batch["query_positions"], processor.label_ids)
+
+    faces = [make_face(1), make_face(2, landmarks=False), make_face(3)]
+    together = read(faces)
+    for row, face in enumerate(faces):
+        for alone, many in zip(read([face]), together, strict=True):
+            assert torch.allclose(alone[0], many[row], atol=1e-5)
+    assert not torch.allclose(together[0][0], together[0][2], atol=1e-3)
+
+
+def test_a_readout_does_not_depend_on_the_queries_after_it(model, processor, make_face):
+    batch = processor.reading_prompt([make_face(1)])
+    embeds = model.embed(batch["input_ids"], batch["pixel_values"], batch["landmarks"])
+    positions, ids = batch["query_positions"], processor.label_ids
+    whole = model.readouts(embeds, None, positions, ids)
+    cut = model.readouts(embeds[:, : positions[5] + 1], None, positions[:6], ids[:6])
+    assert torch.allclose(whole[5], cut[5], atol=1e-5)

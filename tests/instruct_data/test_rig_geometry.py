@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from facellm.instruct_data.rig_camera import angles, direction, rotation
 from facellm.instruct_data.rig_raster import rasterize
 
