@@ -1,7 +1,7 @@
 """Does the evidence an answer cites matter to the model? Hide it, and hide something else instead.
 
 FER+ test faces are asked why. Where the answer cites a measure of a region (lip corners and mouth
-opening: mouth; brows; eye opening: eyes), that region is painted over in the crop and the face read
+opening: mouth; brows: brows), that region is painted over in the crop and the face read
 again; then, in the untouched crop, another region of the same area that the answer does not cite,
 drawn at random. The claim holds where the probability of the expression first read moves more for
 the cited one. A coin would reach 50 %.
@@ -33,7 +33,6 @@ REGION_OF = {
     "lip corners": "mouth",
     "mouth opening": "mouth",
     "brows": "brows",
-    "eye opening": "eyes",
 }
 
 

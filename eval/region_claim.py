@@ -43,7 +43,7 @@ from facellm.folders import default_cache
 from facellm.model import FaceLLMForConditionalGeneration
 from facellm.prepared import PreparedSet
 
-from .region_cues import CROP, OPEN_EYE, Cue, cue_sample
+from .region_cues import CROP, MOST_YAW, OPEN_EYE, Cue, cue_sample
 from .statistics import estimate, mean_statistic
 
 ARMS = ("right", "other", "none")
@@ -97,6 +97,7 @@ def cue_pictures(rig: PreparedSet, split: int, count: int, degrees: float) -> Cu
     """``count`` pictures of a split (0 train, 1 valid, 2 test) of faces with both eyes open."""
     rows = rig.rows(split)
     rows = rows[rig.labels["eye_open"][rows].min(axis=1) > OPEN_EYE]
+    rows = rows[np.abs(rig.labels["pose"][rows, 0]) < MOST_YAW]
     if not len(rows) or rig.landmarks is None:
         raise FaceLLMError(f"no open-eyed renders with landmarks in split {split}")
     cues: list[Cue] = []

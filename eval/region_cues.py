@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from facellm.face import MIRROR_68
 
 CROP = 96  # side of a crop, pixels
-RAISE = 0.11  # how far a brow is lifted, in distances of the outer eye corners
-OPEN_EYE = 0.18  # least lid gap / eye width: below it an eye is shut already
+RAISE = 0.15  # how far a brow is lifted, in distances of the outer eye corners
+OPEN_EYE = 0.25  # least lid gap / eye width of a face that is used: below it an eye looks shut
+MOST_YAW = 20.0  # degrees; further turned faces hide one eye
 
 BROWS = (slice(17, 22), slice(22, 27))  # left, right
 EYES = (slice(36, 42), slice(42, 48))
@@ -62,13 +63,17 @@ def raise_brow(image: Rgb, points: Points, side: int) -> Rgb:
     length = max(float(np.linalg.norm(across)), 1e-6)
     along = across / length
     up = np.array([along[1], -along[0]])
-    centre = points[BROWS[side]].mean(axis=0) + up * RAISE * length / 2
+    brow = points[BROWS[side]]
+    lid = float((points[EYES[side]] @ up).max()) + 0.03 * length
+    lift = RAISE * length
+    top = max(float((brow @ up).mean()), lid + 0.02 * length) + lift  # where the brow goes
     rows, columns = np.mgrid[: image.shape[0], : image.shape[1]].astype(np.float32) + 0.5
-    offset = np.stack([columns - centre[0], rows - centre[1]], axis=-1)
-    # Wide along the brow, narrow across it, so that the eye below stays where it is.
-    wide, narrow = 0.22 * length, 0.11 * length
-    near = np.exp(-((offset @ along / wide) ** 2 + (offset @ up / narrow) ** 2) / 2)
-    shift = -near[..., None] * up * RAISE * length
+    height = columns * up[0] + rows * up[1]
+    aside = columns * along[0] + rows * along[1] - float((brow @ along).mean())
+    # Nothing moves at the lid, everything at the brow, nothing again on the forehead.
+    below = np.clip((height - lid) / (top - lid), 0, 1)
+    above = np.clip((top + 0.6 * length - height) / (0.5 * length), 0, 1)
+    shift = -lift * (below * above * np.exp(-((aside / (0.26 * length)) ** 4)))[..., None] * up
     return cv2.remap(  # type: ignore[return-value]
         image,
         (columns - 0.5 + shift[..., 0]).astype(np.float32),
@@ -115,9 +120,9 @@ def cue_sample(image: Rgb, unit: Points, rng: Generator, degrees: float = 180.0)
         image = np.ascontiguousarray(image[:, ::-1])
         points = (points * (-1, 1) + (size, 0))[MIRROR_68]
     brow, eye = int(rng.integers(2)), int(rng.integers(2))
-    image = paint_eye_shut(raise_brow(image, points, brow), points, eye)
-    zoom = rng.uniform(0.85, 1.05) * CROP / size
-    middle = points.mean(axis=0)
+    image = raise_brow(paint_eye_shut(image, points, eye), points, brow)
+    zoom = rng.uniform(1.0, 1.25) * CROP / size
+    middle = points[17:].mean(axis=0)  # without the jaw
     matrix = cv2.getRotationMatrix2D(middle, rng.uniform(-degrees, degrees), zoom)
     matrix[:, 2] += CROP * (0.5 + rng.uniform(-0.08, 0.08, 2)) - middle
     moved = points @ matrix[:, :2].T + matrix[:, 2]

@@ -58,7 +58,7 @@ _ANGLES = {
 }
 _GAZE = {"yaw": re.compile(_SIDE), "pitch": re.compile(r"(?:(\d+) degrees )?\b(up|down)\b")}
 _MEASURE = re.compile(
-    r"\b(lip corners|brows|mouth opening|eye opening) (?:are|is) "
+    r"\b(lip corners|brows|mouth opening) (?:are|is) "
     r"(lifted|raised|large|lowered|small) \(([+-]\d) SD"
 )
 _COUNT = re.compile(rf"\b({'|'.join(COUNT_WORDS)}|\d+) faces?\b", re.I)

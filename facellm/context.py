@@ -15,12 +15,12 @@ from facellm.labels import AU_LEVELS, EXPRESSIONS, GAZE_DEGREES, MAX_AGE
 from facellm.reading import Reading
 
 MAX_UNITS = 4
-# Geometry an answer may cite: measure -> words. z-scores against neutral faces.
+# Geometry an answer may cite: measure -> words. z-scores against neutral faces. Eye opening and
+# brow gap are left out: our landmarks measure them too loosely to serve as a reason (MODEL_CARD.md).
 CITED_GEOMETRY = {
     "lip_corner_lift": "lip corners",
     "mouth_open": "mouth opening",
     "brow_height": "brows",
-    "eye_open": "eye opening",
 }
 
 

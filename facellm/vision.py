@@ -114,6 +114,9 @@ class ConvHybridTower(VisionTower):
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(self.width)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):  # He et al., arXiv 1502.01852, as for ResNets
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def centres(self) -> Tensor:
         """(P, 2) centres of the row-major grid."""

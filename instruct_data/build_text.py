@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--readings", type=Path, default=None)
-    parser.add_argument("--n", type=int, default=28000)
+    parser.add_argument("--n", type=int, default=36000)
     parser.add_argument("--seed", type=int, default=5)
     args = parser.parse_args(argv)
     lines = synthetic_lines(args.n, args.seed)

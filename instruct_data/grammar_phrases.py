@@ -289,5 +289,4 @@ MEASURES = {
     "lip corners": ("the lip corners are lifted", "the lip corners are lowered"),
     "mouth opening": ("the mouth opening is large", "the mouth opening is small"),
     "brows": ("the brows are raised", "the brows are lowered"),
-    "eye opening": ("the eye opening is large", "the eye opening is small"),
 }

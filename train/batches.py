@@ -24,7 +24,7 @@ from .augment import Jitter, augment_pixels, move_points, sample_crop
 
 IMAGE_SIZE = 192
 PIXEL_MEAN, PIXEL_STD = 0.5, 0.25
-SHARES = {"ferplus": 0.66, "utkface": 0.17, "rig": 0.1, "fake": 0.04, "mask": 0.03}
+SHARES = {"ferplus": 0.58, "utkface": 0.22, "rig": 0.12, "fake": 0.05, "mask": 0.03}
 JITTERS = {
     "ferplus": Jitter(),
     "utkface": Jitter(zoom=(0.85, 1.45), degrees=12.0),

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -45,19 +46,17 @@ class EncoderRun:
         steps: Optimizer steps.
         batch: Pictures a step.
         lr: Peak learning rate.
-        warmup: Steps of linear warm-up.
-        decay_from: Share of the run after which the rate falls linearly to zero.
-        weight_decay: AdamW's.
+        warmup: Steps of linear warm-up; the rate then falls as a cosine to zero.
+        weight_decay: AdamW's, on matrices and kernels only.
         ema: Decay of the averaged weights that are evaluated and kept.
         mixup: Alpha of mixup between expression rows; 0 is off (it slows the first few epochs).
         seed: Of weights and batches.
     """
 
-    steps: int = 5000
+    steps: int = 3600
     batch: int = 64
-    lr: float = 1.2e-3
-    warmup: int = 200
-    decay_from: float = 0.5
+    lr: float = 1e-3
+    warmup: int = 150
     weight_decay: float = 0.05
     ema: float = 0.998
     mixup: float = 0.0
@@ -65,7 +64,11 @@ class EncoderRun:
 
 
 class ThrowAwayHeads(nn.Module):
-    """One attention-pooling query and one linear map per task; used in this stage only."""
+    """Mean pooling plus one attention-pooling query and one linear map per task; this stage only.
+
+    The attention starts at zero beside the mean: with attention pooling alone the first thousand
+    steps are spent on learning to look (expression accuracy after 150 steps .28 against .52).
+    """
 
     SIZES: ClassVar[dict[str, int]] = {
         "expr": len(EXPRESSIONS) + 1, "age": MAX_AGE + 1, "male": 2, "mask": 2, "fake": 2,
@@ -77,13 +80,15 @@ class ThrowAwayHeads(nn.Module):
         super().__init__()
         self.queries = nn.Parameter(torch.randn(len(self.SIZES), width) * 0.02)
         self.pool = nn.MultiheadAttention(width, 5, batch_first=True)
+        nn.init.zeros_(self.pool.out_proj.weight)
         self.maps = nn.ModuleDict({k: nn.Linear(width, n) for k, n in self.SIZES.items()})
         self.drop = nn.Dropout(0.1)
 
     def forward(self, patches: Tensor) -> dict[str, Tensor]:
         """(N, P, D) -> one (N, size) tensor per task."""
         queries = self.queries.expand(len(patches), -1, -1)
-        pooled = self.drop(self.pool(queries, patches, patches, need_weights=False)[0])
+        looked = self.pool(queries, patches, patches, need_weights=False)[0]
+        pooled = self.drop(patches.mean(1, keepdim=True) + looked)
         return {name: m(pooled[:, i]) for i, (name, m) in enumerate(self.maps.items())}
 
 
@@ -107,10 +112,18 @@ class EncoderTrainee(nn.Module):
 
 
 def learning_rate(run: EncoderRun, step: int) -> float:
-    """Warm-up, flat, then linear to zero: the flat part can be lengthened on a resume."""
-    start = run.decay_from * run.steps
-    fall = 1.0 if step < start else max(0.0, (run.steps - step) / (run.steps - start))
+    """Linear warm-up under a cosine that falls to zero at the last step."""
+    fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / run.steps)))
     return run.lr * min(1.0, (step + 1) / run.warmup) * fall
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Matrices and kernels with weight decay; norms, biases and gates without."""
+    parameters = list(model.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
 
 
 def average_into(averaged: nn.Module, model: nn.Module, decay: float) -> None:
@@ -149,9 +162,8 @@ class EncoderTraining:
         self.model = EncoderTrainee().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         set_mean_shape(self.model, self.source)
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), run.lr, weight_decay=run.weight_decay, fused=True
-        )
+        groups = parameter_groups(self.model, run.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, run.lr, fused=True)
         self.step, self.seconds = 0, 0.0
         if (out / "checkpoint.pt").is_file():
             self._resume()

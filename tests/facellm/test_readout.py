@@ -16,7 +16,7 @@ from facellm.readout import Calibration, Measured, quantile, reading_from_logpro
 
 MEASURED = Measured(
     (10.0, -5.0, 2.0),
-    dict.fromkeys(("lip_corner_lift", "mouth_open", "brow_height", "eye_open"), 1.0),
+    dict.fromkeys(("lip_corner_lift", "mouth_open", "brow_height"), 1.0),
     0.8,
 )
 

@@ -12,10 +12,10 @@ SIZE = 64
 
 
 def conv_tower(layers: int = 0) -> ConvHybridTower:
-    """4 x 4 patches of 16 px; without transformer layers a patch sees its neighbourhood only."""
+    """4 x 4 patches of 16 px, wide enough that a random one looks at its centre; without transformer layers a patch sees its neighbourhood only."""
     torch.manual_seed(0)
     tower = ConvHybridTower(
-        image_size=SIZE, fold=4, widths=(8, 8, 16), depths=(1, 1, 1), layers=layers, heads=2
+        image_size=SIZE, fold=4, widths=(16, 32, 64), depths=(1, 1, 1), layers=layers, heads=2
     )
     return tower.eval()
 
@@ -27,14 +27,15 @@ def hub_tower(folder, **options) -> HubTower:
 
 
 def attended_point(tower: VisionTower, patch: int, size: int) -> Tensor:
-    """(x, y) in [0, 1] of the pixels that patch ``patch`` depends on, weighted by the gradient."""
-    pixels = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(1))
+    """(x, y) in [0, 1] of the cell of a 4 x 4 grid whose pixels patch ``patch`` depends on most."""
+    pixels = torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(1))
     pixels.requires_grad_()
-    tower(pixels)[0, patch].square().sum().backward()
+    tower(pixels)[:, patch].square().sum().backward()
     assert pixels.grad is not None
-    weight = pixels.grad[0].square().sum(0)
-    rows, columns = torch.meshgrid(*[(torch.arange(size) + 0.5) / size] * 2, indexing="ij")
-    return torch.stack(((weight * columns).sum(), (weight * rows).sum())) / weight.sum()
+    weight = pixels.grad.square().sum((0, 1))
+    cells = weight.unflatten(0, (4, -1)).unflatten(2, (4, -1)).sum((1, 3))
+    row, column = divmod(int(cells.argmax()), 4)
+    return torch.tensor([(column + 0.5) / 4, (row + 0.5) / 4])
 
 
 @pytest.mark.parametrize("patch", [0, 3, 6, 12, 15])
@@ -65,7 +66,7 @@ def test_siglip_features_come_from_where_their_centre_says(siglip_folder, patch)
 def test_conv_tower_keeps_the_contract():
     tower = conv_tower(layers=1)
     out = tower(torch.randn(2, 3, SIZE, SIZE))
-    assert out.shape == (2, tower.n_patches, tower.width) == (2, 16, 16)
+    assert out.shape == (2, tower.n_patches, tower.width) == (2, 16, 64)
     assert tower.centres().shape == (16, 2)
 
 
