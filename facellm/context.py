@@ -16,7 +16,7 @@ from facellm.reading import Reading
 
 MAX_UNITS = 4
 # Geometry an answer may cite: measure -> words. z-scores against neutral faces. Eye opening and
-# brow gap are left out: our landmarks measure them too loosely to serve as a reason (MODEL_CARD.md).
+# brow gap are left out: our landmarks measure them too loosely to be a reason (MODEL_CARD.md).
 CITED_GEOMETRY = {
     "lip_corner_lift": "lip corners",
     "mouth_open": "mouth opening",

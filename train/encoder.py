@@ -127,12 +127,14 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
 
 
 def average_into(averaged: nn.Module, model: nn.Module, decay: float) -> None:
-    """Exponential moving average of weights; buffers are copied."""
+    """Exponential moving average of weights and of the norms' running statistics."""
+    kept_all = [*averaged.parameters(), *averaged.buffers()]
     with torch.no_grad():
-        for kept, new in zip(averaged.parameters(), model.parameters(), strict=True):
-            kept.lerp_(new, 1 - decay)
-        for kept, new in zip(averaged.buffers(), model.buffers(), strict=True):
-            kept.copy_(new)
+        for kept, new in zip(kept_all, [*model.parameters(), *model.buffers()], strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(new, 1 - decay)
+            else:
+                kept.copy_(new)
 
 
 def set_mean_shape(model: EncoderTrainee, source: EncoderBatches) -> None:
@@ -227,7 +229,10 @@ class EncoderTraining:
         nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
         self.optimizer.step()
         self.step += 1
-        average_into(self.averaged, self.model, min(self.run.ema, 1 - 1 / (self.step + 1)))
+        # A short memory at first: the average must forget the random weights it began with.
+        average_into(
+            self.averaged, self.model, min(self.run.ema, (1 + self.step) / (10 + self.step))
+        )
         self.seconds += time.monotonic() - start
         return losses
 

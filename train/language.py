@@ -36,7 +36,7 @@ from facellm.model import LORA_TARGETS, FaceLLMForConditionalGeneration, merge_v
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
 
 from .default_model import new_model, new_processor
-from .text_batches import TextSample, grouped_batches, load_corpus, pad
+from .text_batches import TextSample, grouped_batches, load_corpus, pad, pointer_ids
 
 QUERY_WEIGHTS = {
     **{f"au{number}": 0.06 for number in ACTION_UNITS},
@@ -65,7 +65,7 @@ class LanguageRun:
     """
 
     stage: str = "language"
-    steps: int = 1800
+    steps: int = 2000
     batch: int = 32
     faces: int = 64
     lr: float = 1.5e-3
@@ -74,14 +74,32 @@ class LanguageRun:
     seed: int = 11
 
 
-def text_loss(model: FaceLLMForConditionalGeneration, embeds: Tensor, batch: dict[str, Tensor]):
-    """Cross-entropy of the answer tokens only; logits are computed at those places alone."""
+POINTER_WEIGHT = 3.0  # values are one answer token in fourteen, and what an answer is judged by
+
+
+def text_loss(
+    model: FaceLLMForConditionalGeneration,
+    embeds: Tensor,
+    batch: dict[str, Tensor],
+    pointers: Tensor,
+) -> Tensor:
+    """Cross-entropy of the answer tokens only; logits are computed at those places alone.
+
+    Args:
+        model: The model.
+        embeds: (B, T, D) input embeddings.
+        batch: ``labels`` and ``attention_mask``, (B, T).
+        pointers: Ids that count ``POINTER_WEIGHT`` times.
+    """
     hidden = model.language_model.model(
         inputs_embeds=embeds, attention_mask=batch["attention_mask"], use_cache=False
     ).last_hidden_state
     wanted = batch["labels"][:, 1:] != IGNORE_INDEX
     logits = hidden[:, :-1][wanted] @ model.get_output_embeddings().weight.T
-    return F.cross_entropy(logits, batch["labels"][:, 1:][wanted])
+    labels = batch["labels"][:, 1:][wanted]
+    weights = 1 + (POINTER_WEIGHT - 1) * torch.isin(labels, pointers).float()
+    each = F.cross_entropy(logits, labels, reduction="none")
+    return (weights * each).sum() / weights.sum()
 
 
 def readout_loss(logprobs: list[Tensor], wanted: list[Tensor]) -> Tensor:
@@ -121,7 +139,10 @@ class LanguageTraining:
             self._continue_from(BEFORE[run.stage])
             self.cached = FeatureCache(cache / "features")
         self.adapted = self._add_lora() if run.stage == "adapter" else None
-        self.samples = load_corpus(cache / "text" / CORPUS[run.stage], self.processor)
+        self.samples = load_corpus(
+            cache / "text" / CORPUS[run.stage], self.processor, echo=run.stage == "language"
+        )
+        self.pointers = pointer_ids(self.processor)
         fast = [p for p in self.model.multi_modal_projector.parameters() if p.requires_grad]
         slow = [p for p in self.model.language_model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -195,7 +216,7 @@ class LanguageTraining:
         if self.run.stage == "language":
             batch = pad(samples, self.processor.tokenizer.pad_token_id)
             embeds = self.model.get_input_embeddings()(batch["input_ids"])
-            return {"text": text_loss(self.model, embeds, batch)}
+            return {"text": text_loss(self.model, embeds, batch, self.pointers)}
         rng = np.random.default_rng((self.run.seed, self.step))
         rows = np.sort(rng.choice(len(self.cached.features), self.run.faces, replace=False))
         features, wanted = self.cached.rows(rows)
@@ -215,7 +236,8 @@ class LanguageTraining:
         batch = pad(samples, self.processor.tokenizer.pad_token_id)
         rows = [row for sample in samples for row in sample.rows]
         features = torch.from_numpy(self.cached.features[rows].astype(np.float32))
-        return text_loss(self.model, self._merge(batch["input_ids"], features), batch)
+        merged = self._merge(batch["input_ids"], features)
+        return text_loss(self.model, merged, batch, self.pointers)
 
     def _merge(self, input_ids: Tensor, features: Tensor) -> Tensor:
         text = self.model.get_input_embeddings()(input_ids)

@@ -11,6 +11,7 @@ Legend: B batch, T tokens.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,15 +46,59 @@ def conversation_of(line: dict) -> Conversation:
     return Conversation(tuple(turns))
 
 
-def load_corpus(path: Path, processor: FaceLLMProcessor) -> list[TextSample]:
-    """Tokenise every line of a corpus file."""
+# The values of a reading in its context, told apart from the names they stand behind.
+_GROUP = re.compile(r"(<q_\w+>| [a-z][a-z ]*|<expr_\w+>)((?:<(?!q_|expr_|/|no_geo)[^>]+>)+)")
+VALUE = re.compile(r"<(?:p|age|deg|z|level)_[-+\d]+>|<(?:(?:fe)?male|yes|no|real|generated)>")
+
+
+def echo_text(reading: str, rng: np.random.Generator) -> str:
+    """The reading's names and values once more, in another order.
+
+    Saying values after their names is all that answers copy, at ten times the density: models of
+    this size learn to copy (induction heads, arXiv 2209.11895) hundreds of steps sooner from it.
+    """
+    groups = ["".join(parts) for parts in _GROUP.findall(reading)]
+    return "".join(groups[i] for i in rng.permutation(len(groups)))
+
+
+def with_echo(sample: TextSample, reading: str, processor: FaceLLMProcessor, rng) -> TextSample:
+    """Append the shuffled reading; only its values are labelled."""
+    tokenizer = processor.tokenizer
+    ids = tokenizer(echo_text(reading, rng), add_special_tokens=False)["input_ids"]
+    words = tokenizer.convert_ids_to_tokens(ids)
+    labels = [
+        i if VALUE.fullmatch(word) else IGNORE_INDEX for i, word in zip(ids, words, strict=True)
+    ]
+    return TextSample(sample.input_ids + ids, sample.labels + labels, sample.rows)
+
+
+def load_corpus(path: Path, processor: FaceLLMProcessor, *, echo: bool = False) -> list[TextSample]:
+    """Tokenise every line of a corpus file.
+
+    Args:
+        path: JSON lines (see the module docstring).
+        processor: The model's.
+        echo: After conversations about one face, repeat its reading in another order.
+    """
     samples = []
     with path.open() as file:
-        for text in file:
+        for number, text in enumerate(file):
             line = json.loads(text)
-            sample = processor.training_sample(conversation_of(line))
-            samples.append(TextSample(**sample, rows=line.get("rows", [])))
+            ids = processor.training_sample(conversation_of(line))
+            sample = TextSample(**ids, rows=line.get("rows", []))
+            if echo and len(line["readings"]) == 1:
+                rng = np.random.default_rng(number)
+                sample = with_echo(sample, line["readings"][0], processor, rng)
+            samples.append(sample)
     return samples
+
+
+def pointer_ids(processor: FaceLLMProcessor) -> Tensor:
+    """Ids of every token that stands for a value of the reading."""
+    vocabulary = processor.tokenizer.get_vocab()
+    named = re.compile(r"<(?:expr_[a-z]+|q_au\d+)>")
+    found = [i for word, i in vocabulary.items() if VALUE.fullmatch(word) or named.fullmatch(word)]
+    return torch.tensor(sorted(found))
 
 
 def grouped_batches(samples: list[TextSample], batch: int, seed: int) -> Iterator[list[TextSample]]:
