@@ -153,8 +153,9 @@ $(STAGES)/10-connector: $(STAGES)/09-language
 
 $(STAGES)/11-adapter: $(STAGES)/10-connector
 	$(PY) -m facellm.instruct_data.build_text --readings $(TEXT)/own_readings.jsonl \
-	    --out $(TEXT)/dialogue.jsonl --seed 6
-	$(PY) -m facellm.train.language --stage adapter --threads $(THREADS) --steps 200 --lr 5e-4
+	    --out $(TEXT)/dialogue.jsonl --n 6000 --seed 6
+	$(PY) -m facellm.train.language --stage adapter --threads $(THREADS) --steps 150 \
+	    --batch 16 --lr 5e-4
 	$(stamp)
 
 $(STAGES)/12-export: $(STAGES)/11-adapter
