@@ -51,25 +51,35 @@ _GROUP = re.compile(r"(<q_\w+>| [a-z][a-z ]*|<expr_\w+>)((?:<(?!q_|expr_|/|no_ge
 VALUE = re.compile(r"<(?:p|age|deg|z|level)_[-+\d]+>|<(?:(?:fe)?male|yes|no|real|generated)>")
 
 
-def echo_text(reading: str, rng: np.random.Generator) -> str:
-    """The reading's names and values once more, in another order.
+def echo_text(reading: str, rng: np.random.Generator) -> tuple[str, str]:
+    """The reading's names and values once more: expressions and units in order, the rest shuffled.
 
     Saying values after their names is all that answers copy, at ten times the density: models of
     this size learn to copy (induction heads, arXiv 2209.11895) hundreds of steps sooner from it.
+    Expressions and units have no name before them, so their order is what says which comes next.
+
+    Returns:
+        The part in order and the shuffled part.
     """
     groups = ["".join(parts) for parts in _GROUP.findall(reading)]
-    return "".join(groups[i] for i in rng.permutation(len(groups)))
+    ordered = [group for group in groups if group.startswith(("<expr_", "<q_au"))]
+    others = [group for group in groups if group not in ordered]
+    return "".join(ordered), "".join(others[i] for i in rng.permutation(len(others)))
 
 
 def with_echo(sample: TextSample, reading: str, processor: FaceLLMProcessor, rng) -> TextSample:
-    """Append the shuffled reading; only its values are labelled."""
+    """Append the echoed reading; labelled are its values, and in the ordered part the names too."""
     tokenizer = processor.tokenizer
-    ids = tokenizer(echo_text(reading, rng), add_special_tokens=False)["input_ids"]
-    words = tokenizer.convert_ids_to_tokens(ids)
-    labels = [
-        i if VALUE.fullmatch(word) else IGNORE_INDEX for i, word in zip(ids, words, strict=True)
+    ordered, shuffled = (
+        tokenizer(text, add_special_tokens=False)["input_ids"] for text in echo_text(reading, rng)
+    )
+    words = tokenizer.convert_ids_to_tokens(shuffled)
+    labels = ordered + [
+        i if VALUE.fullmatch(word) else IGNORE_INDEX
+        for i, word in zip(shuffled, words, strict=True)
     ]
-    return TextSample(sample.input_ids + ids, sample.labels + labels, sample.rows)
+    ids = sample.input_ids + ordered + shuffled
+    return TextSample(ids, sample.labels + labels, sample.rows)
 
 
 def load_corpus(path: Path, processor: FaceLLMProcessor, *, echo: bool = False) -> list[TextSample]:

@@ -49,13 +49,16 @@ def test_an_echo_says_every_value_of_the_reading_behind_its_name():
     for line in ALONE:
         reading = line["readings"][0].removeprefix("<reading>").removesuffix("</reading>")
         reading = reading.replace("<no_geometry>", "").replace("<unsure>", "")
-        echoed = echo_text(line["readings"][0], np.random.default_rng(0))
+        ordered, shuffled = echo_text(line["readings"][0], np.random.default_rng(0))
+        assert reading.startswith(ordered)
+        assert re.fullmatch(r"(<(expr_\w+|q_au\d+|level_\d|p_\d+)>)+", ordered)
+        echoed = ordered + shuffled
         assert groups(echoed) == groups(reading)
         assert len(echoed) == len(reading)
         assert echoed != reading
 
 
-def test_only_the_values_of_an_echo_are_labelled(corpus, processor):
+def test_values_of_an_echo_are_labelled_and_names_only_in_order(corpus, processor):
     plain, echoed = load_corpus(corpus, processor), load_corpus(corpus, processor, echo=True)
     for line, without, sample in zip(LINES, plain, echoed, strict=True):
         start = len(without.input_ids)
@@ -67,7 +70,8 @@ def test_only_the_values_of_an_echo_are_labelled(corpus, processor):
         tail = list(zip(sample.input_ids, sample.labels, strict=True))[start:]
         words = processor.tokenizer.convert_ids_to_tokens([i for i, _ in tail])
         for word, (index, label) in zip(words, tail, strict=True):
-            assert label == (index if VALUE.fullmatch(word) else IGNORE_INDEX)
+            named = re.fullmatch(r"<(expr_\w+|q_au\d+)>", word)
+            assert label == (index if VALUE.fullmatch(word) or named else IGNORE_INDEX)
         assert sum(label != IGNORE_INDEX for _, label in tail) >= 15
 
 
