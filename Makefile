@@ -77,7 +77,7 @@ bench: $(VENV)/.test
 	$(PY) -m facellm.eval.bench
 
 figures: $(VENV)/.test
-	$(PY) -m facellm.eval.figures --threads $(THREADS)
+	$(PY) -m facellm.eval.figures --card MODEL_CARD.md --threads $(THREADS)
 
 # --- training the shipped default -----------------------------------------------------------------
 # One stage after the other. A finished stage leaves a stamp, an interrupted one goes on from its own

@@ -50,6 +50,7 @@ FAMILIES: dict[str, Callable[[HeldOut], Findings]] = {
     "wordings": wording_figures,
     "readouts_against_heads": head_figures,
 }
+CARD_MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 WEIGHTS = ("model.safetensors", LANDMARKS, "calibration.json")
 
 
@@ -98,12 +99,30 @@ def print_report(families: dict[str, Any]) -> None:
         print(f"  missed: {name}")
 
 
+def write_card(path: Path, families: dict[str, Any]) -> None:
+    """Replace what stands between the figure marks of a model card by the table.
+
+    Raises:
+        FaceLLMError: If the card does not hold both marks, in this order.
+    """
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(CARD_MARKS[0])
+    _, end, after = rest.partition(CARD_MARKS[1])
+    if not begin or not end:
+        raise FaceLLMError(f"{path}: no {CARD_MARKS[0]} ... {CARD_MARKS[1]} in this file")
+    records = [record for name in families for record in families[name]["figures"]]
+    notes = [f"- {r['name']}: {r['note']}" for r in records if r["note"]]
+    body = "\n".join([table(records), "", *notes])
+    path.write_text(f"{before}{begin}\n{body}\n{end}{after}", encoding="utf-8")
+
+
 def main(argv: list[str] | None = None) -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", type=Path, help="folder of weights (default: those shipped)")
     parser.add_argument("--cache", type=Path, default=default_cache())
     parser.add_argument("--out", type=Path, default=Path("eval/figures.json"))
+    parser.add_argument("--card", type=Path, help="model card whose table of figures is replaced")
     parser.add_argument("--only", help=f"comma-separated, of {', '.join(FAMILIES)}")
     parser.add_argument("--limit", type=int, help="rows a split, to try things out")
     parser.add_argument("--threads", type=int, default=1)
@@ -117,6 +136,8 @@ def main(argv: list[str] | None = None) -> None:
     families = {name: families[name] for name in FAMILIES if name in families}
     print_report(families)
     args.out.write_text(json.dumps({"provenance": source, "families": families}, indent=1) + "\n")
+    if args.card is not None:
+        write_card(args.card, families)
 
 
 if __name__ == "__main__":

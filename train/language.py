@@ -36,7 +36,7 @@ from facellm.model import LORA_TARGETS, FaceLLMForConditionalGeneration, merge_v
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
 
 from .default_model import new_model, new_processor
-from .text_batches import TextSample, grouped_batches, load_corpus, pad, pointer_ids
+from .text_batches import TextSample, answer_weights, grouped_batches, load_corpus, pad
 
 QUERY_WEIGHTS = {
     **{f"au{number}": 0.06 for number in ACTION_UNITS},
@@ -65,7 +65,7 @@ class LanguageRun:
     """
 
     stage: str = "language"
-    steps: int = 2000
+    steps: int = 2200
     batch: int = 32
     faces: int = 64
     lr: float = 1.5e-3
@@ -74,22 +74,19 @@ class LanguageRun:
     seed: int = 11
 
 
-POINTER_WEIGHT = 3.0  # values are one answer token in fourteen, and what an answer is judged by
-
-
 def text_loss(
     model: FaceLLMForConditionalGeneration,
     embeds: Tensor,
     batch: dict[str, Tensor],
-    pointers: Tensor,
+    token_weights: Tensor,
 ) -> Tensor:
-    """Cross-entropy of the answer tokens only; logits are computed at those places alone.
+    """Weighted mean cross-entropy of the answer tokens; logits are computed at those places alone.
 
     Args:
         model: The model.
         embeds: (B, T, D) input embeddings.
         batch: ``labels`` and ``attention_mask``, (B, T).
-        pointers: Ids that count ``POINTER_WEIGHT`` times.
+        token_weights: (V,) how much each token counts.
     """
     hidden = model.language_model.model(
         inputs_embeds=embeds, attention_mask=batch["attention_mask"], use_cache=False
@@ -97,7 +94,7 @@ def text_loss(
     wanted = batch["labels"][:, 1:] != IGNORE_INDEX
     logits = hidden[:, :-1][wanted] @ model.get_output_embeddings().weight.T
     labels = batch["labels"][:, 1:][wanted]
-    weights = 1 + (POINTER_WEIGHT - 1) * torch.isin(labels, pointers).float()
+    weights = token_weights[labels]
     each = F.cross_entropy(logits, labels, reduction="none")
     return (weights * each).sum() / weights.sum()
 
@@ -142,7 +139,7 @@ class LanguageTraining:
         self.samples = load_corpus(
             cache / "text" / CORPUS[run.stage], self.processor, echo=run.stage == "language"
         )
-        self.pointers = pointer_ids(self.processor)
+        self.token_weights = answer_weights(self.processor)
         fast = [p for p in self.model.multi_modal_projector.parameters() if p.requires_grad]
         slow = [p for p in self.model.language_model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -216,7 +213,7 @@ class LanguageTraining:
         if self.run.stage == "language":
             batch = pad(samples, self.processor.tokenizer.pad_token_id)
             embeds = self.model.get_input_embeddings()(batch["input_ids"])
-            return {"text": text_loss(self.model, embeds, batch, self.pointers)}
+            return {"text": text_loss(self.model, embeds, batch, self.token_weights)}
         rng = np.random.default_rng((self.run.seed, self.step))
         rows = np.sort(rng.choice(len(self.cached.features), self.run.faces, replace=False))
         features, wanted = self.cached.rows(rows)
@@ -237,7 +234,7 @@ class LanguageTraining:
         rows = [row for sample in samples for row in sample.rows]
         features = torch.from_numpy(self.cached.features[rows].astype(np.float32))
         merged = self._merge(batch["input_ids"], features)
-        return text_loss(self.model, merged, batch, self.pointers)
+        return text_loss(self.model, merged, batch, self.token_weights)
 
     def _merge(self, input_ids: Tensor, features: Tensor) -> Tensor:
         text = self.model.get_input_embeddings()(input_ids)

@@ -50,6 +50,9 @@ def conversation_of(line: dict) -> Conversation:
 _GROUP = re.compile(r"(<q_\w+>| [a-z][a-z ]*|<expr_\w+>)((?:<(?!q_|expr_|/|no_geo)[^>]+>)+)")
 VALUE = re.compile(r"<(?:p|age|deg|z|level)_[-+\d]+>|<(?:(?:fe)?male|yes|no|real|generated)>")
 
+NAME = re.compile(r"<(?:expr_[a-z]+|q_au\d+)>")
+VALUE_WEIGHT, NAME_WEIGHT = 3.0, 6.0
+
 
 def echo_text(reading: str, rng: np.random.Generator) -> tuple[str, str]:
     """The reading's names and values once more: expressions and units in order, the rest shuffled.
@@ -103,12 +106,20 @@ def load_corpus(path: Path, processor: FaceLLMProcessor, *, echo: bool = False) 
     return samples
 
 
-def pointer_ids(processor: FaceLLMProcessor) -> Tensor:
-    """Ids of every token that stands for a value of the reading."""
-    vocabulary = processor.tokenizer.get_vocab()
-    named = re.compile(r"<(?:expr_[a-z]+|q_au\d+)>")
-    found = [i for word, i in vocabulary.items() if VALUE.fullmatch(word) or named.fullmatch(word)]
-    return torch.tensor(sorted(found))
+def answer_weights(processor: FaceLLMProcessor) -> Tensor:
+    """(V,) float32 weight of each token in the text loss.
+
+    Values are one answer token in fourteen and what an answer is judged by: they count
+    ``VALUE_WEIGHT`` times; names of expressions and units, which are learned last, ``NAME_WEIGHT``.
+    """
+    tokenizer = processor.tokenizer
+    weights = torch.ones(len(tokenizer))
+    for word, index in tokenizer.get_vocab().items():
+        if VALUE.fullmatch(word):
+            weights[index] = VALUE_WEIGHT
+        elif NAME.fullmatch(word):
+            weights[index] = NAME_WEIGHT
+    return weights
 
 
 def grouped_batches(samples: list[TextSample], batch: int, seed: int) -> Iterator[list[TextSample]]:

@@ -8,7 +8,15 @@ import math
 import numpy as np
 import pytest
 
-from facellm.eval import calibrate, figure, figure_attributes, figure_expression, figure_units
+from facellm.errors import FaceLLMError
+from facellm.eval import (
+    calibrate,
+    figure,
+    figure_attributes,
+    figure_expression,
+    figure_units,
+    figures,
+)
 from facellm.eval.held_out import Columns
 from facellm.eval.statistics import Estimate
 from facellm.geometry import MEASURES
@@ -204,3 +212,21 @@ def test_a_row_says_whether_the_goal_is_reached_and_survives_json():
     empty = figure.Figure("none", Estimate(math.nan, math.nan, math.nan, 0), figure.Goal(0.5))
     assert empty.to_dict()["value"] is None
     assert empty.to_dict()["reached"] is False
+
+
+def test_the_card_gets_the_table_and_keeps_the_rest(tmp_path):
+    row = figure.Figure("mask", Estimate(0.9, 0.8, 0.95, 10), note="small").to_dict()
+    card = tmp_path / "CARD.md"
+    begin, end = figures.CARD_MARKS
+    card.write_text(f"# Card\n{begin}\nold\n{end}\nrest\n")
+    for _ in range(2):  # again and again
+        figures.write_card(card, {"mask": {"figures": [row]}})
+    text = card.read_text()
+    assert text.startswith(f"# Card\n{begin}\n| figure")
+    assert "| mask | 90.0 %" in text
+    assert "- mask: small" in text
+    assert text.endswith(f"{end}\nrest\n")
+    assert "old" not in text
+    card.write_text("# Card without marks\n")
+    with pytest.raises(FaceLLMError, match="figures"):
+        figures.write_card(card, {})

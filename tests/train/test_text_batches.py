@@ -10,13 +10,15 @@ import torch
 from facellm.instruct_data.build_text import synthetic_lines
 from facellm.processor import IGNORE_INDEX
 from facellm.train.text_batches import (
+    NAME_WEIGHT,
     VALUE,
+    VALUE_WEIGHT,
     TextSample,
+    answer_weights,
     echo_text,
     grouped_batches,
     load_corpus,
     pad,
-    pointer_ids,
 )
 
 LINES = list(synthetic_lines(12, 3))
@@ -75,10 +77,14 @@ def test_values_of_an_echo_are_labelled_and_names_only_in_order(corpus, processo
         assert sum(label != IGNORE_INDEX for _, label in tail) >= 15
 
 
-def test_pointers_are_the_values_and_names_an_answer_may_copy(processor):
-    words = set(processor.tokenizer.convert_ids_to_tokens(pointer_ids(processor).tolist()))
-    assert {"<p_0>", "<p_100>", "<age_116>", "<deg_-90>", "<z_+4>", "<expr_fear>"} <= words
-    assert not words & {"<reading>", "<q_age>", "<ask_age>", "<face>"}
+def test_what_an_answer_may_copy_weighs_more(processor):
+    weights = answer_weights(processor)
+    vocabulary = processor.tokenizer.get_vocab()
+    weight = {word: float(weights[index]) for word, index in vocabulary.items()}
+    copied = ("<p_0>", "<p_100>", "<age_116>", "<deg_-90>", "<z_+4>", "<female>", "<yes>")
+    assert {weight[word] for word in copied} == {VALUE_WEIGHT}
+    assert {weight[word] for word in ("<expr_fear>", "<q_au12>")} == {NAME_WEIGHT}
+    assert {weight[word] for word in ("<reading>", "<q_age>", "<ask_age>", "<face>")} == {1.0}
 
 
 def test_padding_is_neither_seen_nor_learned():
@@ -101,20 +107,22 @@ def test_batches_are_repeatable_and_hold_like_lengths():
     assert np.mean(spread) < 60  # 350 if they were drawn at random
 
 
-def test_pointer_tokens_weigh_more_in_the_text_loss(tiny_checkpoint, processor):
+def test_the_text_loss_is_a_weighted_mean(tiny_checkpoint, processor):
     from facellm.checkpoint import load_checkpoint
-    from facellm.train.language import POINTER_WEIGHT, text_loss
+    from facellm.train.language import text_loss
 
     model = load_checkpoint(tiny_checkpoint).model
     value = processor.token_id("<age_34>")
     ids = torch.tensor([[3, value, 9]])
     batch = {"labels": ids, "attention_mask": torch.ones_like(ids)}
     embeds = model.get_input_embeddings()(ids)
+    plain = torch.ones(len(processor.tokenizer))
+    weighted = plain.clone()
+    weighted[value] = 3.0
     with torch.no_grad():
-        alone = text_loss(model, embeds, batch, torch.tensor([], dtype=torch.long))
-        both = text_loss(model, embeds, batch, torch.tensor([value]))
+        alone = text_loss(model, embeds, batch, plain)
+        both = text_loss(model, embeds, batch, weighted)
         batch["labels"] = torch.tensor([[IGNORE_INDEX, value, IGNORE_INDEX]])
-        of_value = text_loss(model, embeds, batch, torch.tensor([value]))
+        of_value = text_loss(model, embeds, batch, plain)
     of_other = 2 * alone - of_value
-    expected = (POINTER_WEIGHT * of_value + of_other) / (POINTER_WEIGHT + 1)
-    assert torch.allclose(both, expected, atol=1e-4)
+    assert torch.allclose(both, (3 * of_value + of_other) / 4, atol=1e-4)
