@@ -146,15 +146,15 @@ $(STAGES)/09-language: $(STAGES)/08-features
 $(STAGES)/10-connector: $(STAGES)/09-language
 	$(PY) -m facellm.train.own_readings
 	$(PY) -m facellm.instruct_data.build_text --readings $(TEXT)/own_readings.jsonl \
-	    --out $(TEXT)/own.jsonl --n 6000
-	$(PY) -m facellm.train.language --stage connector --steps 900 --batch 16 --lr 1e-3 \
-	    --connector-lr 2e-3 --threads $(THREADS)
+	    --out $(TEXT)/own.jsonl --n 12000 --seed 9
+	$(PY) -m facellm.train.language --stage connector --steps 1260 --batch 24 --faces 48 \
+	    --text-every 2 --lr 1e-3 --connector-lr 2e-3 --threads $(THREADS)
 	$(stamp)
 
 $(STAGES)/11-adapter: $(STAGES)/10-connector
 	$(PY) -m facellm.instruct_data.build_text --readings $(TEXT)/own_readings.jsonl \
 	    --out $(TEXT)/dialogue.jsonl --n 6000 --seed 6
-	$(PY) -m facellm.train.language --stage adapter --threads $(THREADS) --steps 150 \
+	$(PY) -m facellm.train.language --stage adapter --threads $(THREADS) --steps 80 \
 	    --batch 16 --lr 5e-4
 	$(stamp)
 

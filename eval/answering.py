@@ -24,6 +24,7 @@ from transformers import DynamicCache
 from facellm.assistant import LONGEST_ANSWER, FaceAssistant
 from facellm.context import reading_text
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
+from facellm.generation import absent_values
 from facellm.labels import INTENTS
 from facellm.model import FaceLLMForConditionalGeneration
 from facellm.prompts import neutralise
@@ -56,6 +57,7 @@ def greedy_batch(
     prompts: dict[str, Tensor],
     first_choices: Tensor,
     longest: int,
+    value_ids: Tensor,
 ) -> list[list[int]]:
     """Write the answers of prompts of equal length.
 
@@ -64,6 +66,7 @@ def greedy_batch(
         prompts: ``input_ids`` (B, T) and, with faces, ``pixel_values`` and ``landmarks``.
         first_choices: Ids the first token is chosen from (the intents).
         longest: Most tokens of an answer.
+        value_ids: Ids that are written only if they stand in a row's prompt too.
 
     Returns:
         B lists of token ids up to, not including, the end token.
@@ -76,10 +79,13 @@ def greedy_batch(
     embeds = model.embed(
         prompts["input_ids"], prompts.get("pixel_values"), prompts.get("landmarks")
     )
+    absent = [absent_values(ids, value_ids) for ids in prompts["input_ids"]]
     for index in range(longest):
         logits = language(
             inputs_embeds=embeds, past_key_values=cache, use_cache=True, logits_to_keep=1
         ).logits[:, -1]
+        for row, banned in enumerate(absent):
+            logits[row, banned] = -torch.inf
         if index == 0:
             tokens = first_choices[logits[:, first_choices].argmax(-1)]
         else:
@@ -155,7 +161,8 @@ def write_group(
     saved: Any = assistant.checkpoint
     names = ("input_ids", "pixel_values", "landmarks")
     batch = {name: torch.cat([prompts[index][name] for index in picked]) for name in names}
-    return greedy_batch(saved.model, batch, saved.processor.intent_ids, longest)
+    intents, values = saved.processor.intent_ids, saved.processor.value_ids
+    return greedy_batch(saved.model, batch, intents, longest, values)
 
 
 def answered(

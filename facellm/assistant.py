@@ -188,7 +188,13 @@ class FaceAssistant:
         written: list[int] = []
         text = ""
         looked = time.monotonic()
-        tokens = greedy_tokens(self.checkpoint.model, prompt, processor.intent_ids, LONGEST_ANSWER)
+        tokens = greedy_tokens(
+            self.checkpoint.model,
+            prompt,
+            processor.intent_ids,
+            LONGEST_ANSWER,
+            processor.value_ids,
+        )
         for piece in processor.answer_pieces(tokens, written):
             timings.first_word = timings.first_word or time.monotonic() - looked
             text += piece

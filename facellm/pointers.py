@@ -38,6 +38,11 @@ _NEGATIVE = re.compile(r"[^.,;]*?(?:image's left|\bleft\b|\bdown\b|\bcounter|\ba
 _POSITIVE = re.compile(r"[^.,;]*?(?:image's right|\bright\b|\bup\b|\bclockwise)")
 
 
+def is_pointer(token: str) -> bool:
+    """Whether a token stands for a value: ``<age_34>`` does, ``<q_age>`` and ``age`` do not."""
+    return _POINTER.fullmatch(token) is not None
+
+
 def render(text: str) -> str:
     """Tokens -> words: what the reader sees."""
     out: list[str] = []
@@ -45,7 +50,7 @@ def render(text: str) -> str:
     for match in _POINTER.finditer(text):
         out.append(text[end : match.start()])
         word = _word(match.group())
-        if _SENTENCE_START.search("".join(out)[-12:]):
+        if _SENTENCE_START.search(_OTHER.sub("", "".join(out))[-12:]):
             word = word[0].upper() + word[1:]
         out.append(word)
         end = match.end()

@@ -27,8 +27,8 @@ from facellm.config import FaceLLMConfig
 from facellm.conversation import Conversation, FacePart, Turn
 from facellm.errors import FaceLLMError
 from facellm.face import Square, crop_image
-from facellm.labels import IMAGE_TOKEN, INTENT_TOKENS, QUERIES
-from facellm.pointers import render
+from facellm.labels import IMAGE_TOKEN, INTENT_TOKENS, QUERIES, reserved_tokens
+from facellm.pointers import is_pointer, render
 
 IGNORE_INDEX = -100
 Landmarker = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
@@ -61,6 +61,9 @@ class FaceLLMProcessor(ProcessorMixin):
             torch.tensor([self.token_id(label) for label in query.labels]) for query in QUERIES
         ]
         self.intent_ids = torch.tensor([self.token_id(token) for token in INTENT_TOKENS])
+        self.value_ids = torch.tensor(
+            [self.token_id(token) for token in reserved_tokens() if is_pointer(token)]
+        )
 
     def token_id(self, token: str) -> int:
         """Id of a reserved token; ``FaceLLMError`` if the tokenizer does not hold it."""

@@ -1,7 +1,7 @@
 """Shared toys: a small checkpoint with random weights, built in a second and never trained.
 
 Its language model and encoder know nothing; its landmark network always answers with the same face
-shape and a face probability of 0.7: OpenCV's proposals pass, a whole picture offered as one face
+shape and a face probability of 0.75: OpenCV's proposals pass, a whole picture offered as one face
 does not. So a photograph has faces, a plain wall has none, and what is said about them is noise.
 """
 
@@ -21,7 +21,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGE_SIZE = 96
-FACE_PROBABILITY = 0.7
+FACE_PROBABILITY = 0.75
 REAL_UNITS = (1, 2, 4, 12, 25, 26, 43)
 
 

@@ -54,7 +54,8 @@ def main(argv: list[str] | None = None) -> None:
     save_checkpoint(args.out, model.half(), processor, landmarks, calibration)
     adapter = args.cache / "adapter" / ADAPTER
     if adapter.is_dir():
-        shutil.copytree(adapter, args.out / ADAPTER, dirs_exist_ok=True)
+        skipped = shutil.ignore_patterns("README.md")  # peft's empty form of a model card
+        shutil.copytree(adapter, args.out / ADAPTER, dirs_exist_ok=True, ignore=skipped)
     sets = {name: PreparedSet(args.cache / name) for name in ("ferplus", "utkface")}
     figures = evaluate(encoder, sets, split=2, limit=100_000)
     (args.cache / "encoder" / "heads_test.json").write_text(json.dumps(figures, indent=2))

@@ -61,16 +61,18 @@ class LanguageRun:
         lr: Peak learning rate of the language model.
         connector_lr: Peak learning rate of the projector.
         warmup: Steps of linear warm-up; the rate then falls as a cosine to a twentieth.
+        text_every: Every how many steps answers are learned too (``connector``, ``adapter``).
         seed: Of weights and batches.
     """
 
     stage: str = "language"
-    steps: int = 2200
+    steps: int = 2000
     batch: int = 32
     faces: int = 64
     lr: float = 1.5e-3
     connector_lr: float = 1e-3
     warmup: int = 60
+    text_every: int = 3
     seed: int = 11
 
 
@@ -218,7 +220,7 @@ class LanguageTraining:
         rows = np.sort(rng.choice(len(self.cached.features), self.run.faces, replace=False))
         features, wanted = self.cached.rows(rows)
         losses = {"readout": readout_loss(self._read(features), wanted)}
-        if self.step % 3 == 0:
+        if self.step % self.run.text_every == 0:
             losses["text"] = self._answer_loss(samples)
         return losses
 

@@ -68,6 +68,23 @@ def test_the_cases_do_not_all_end_alike(model, processor, make_face):
     assert len(answers) >= 3
 
 
+def test_a_value_that_is_not_in_the_context_is_never_written(model, processor, make_face):
+    """The toy is noise: left alone it writes any value, held to the context only those there."""
+    reading = "<reading><expr_fear><p_40><q_age><age_34></reading>"
+    values = set(processor.value_ids.tolist())
+    given = {processor.token_id(f"<{word}>") for word in ("expr_fear", "p_40", "age_34")}
+    model.get_output_embeddings().weight.data[list(values)] *= 3  # so that it wants to
+    alone, held = set(), set()
+    for seed in range(6):
+        face = make_face(seed, reading=reading)
+        asked = Conversation((Turn("user", (face, TextPart("How old?"))),))
+        prompt, first = processor.answer_prompt(asked), processor.intent_ids
+        alone |= set(greedy_tokens(model, prompt, first, LONGEST))
+        held |= set(greedy_tokens(model, prompt, first, LONGEST, processor.value_ids))
+    assert alone & values - given
+    assert held & values <= given
+
+
 def test_it_stops_before_the_end_token(model, processor, make_face):
     prompt = processor.answer_prompt(conversation(make_face, 1, "How old?"))
     written = list(greedy_tokens(model, prompt, processor.intent_ids, LONGEST))
