@@ -159,6 +159,7 @@ def test_the_command_measures_three_arms_and_writes_figures(tmp_path, monkeypatc
         landmarks=np.stack([points() / SIZE] * 9).astype(np.float32),
         split=np.array([0, 0, 0, 1, 1, 1, 2, 2, 2], np.int8),
         eye_open=np.full((9, 2), 0.3, np.float32),
+        pose=np.zeros((9, 3), np.float32),
     )
     out = tmp_path / "claim.json"
     options = ["--train", "32", "--held-out", "16", "--epochs", "1", "--seeds", "2"]
