@@ -79,13 +79,14 @@ def greedy_batch(
     embeds = model.embed(
         prompts["input_ids"], prompts.get("pixel_values"), prompts.get("landmarks")
     )
-    absent = [absent_values(ids, value_ids) for ids in prompts["input_ids"]]
+    banned = torch.zeros(count, model.config.text_config.vocab_size, dtype=torch.bool)
+    for row, ids in enumerate(prompts["input_ids"]):
+        banned[row, absent_values(ids, value_ids)] = True
     for index in range(longest):
         logits = language(
             inputs_embeds=embeds, past_key_values=cache, use_cache=True, logits_to_keep=1
         ).logits[:, -1]
-        for row, banned in enumerate(absent):
-            logits[row, banned] = -torch.inf
+        logits = logits.masked_fill(banned, -torch.inf)
         if index == 0:
             tokens = first_choices[logits[:, first_choices].argmax(-1)]
         else:

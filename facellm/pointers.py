@@ -48,13 +48,13 @@ def render(text: str) -> str:
     out: list[str] = []
     end = 0
     for match in _POINTER.finditer(text):
-        out.append(text[end : match.start()])
+        out.append(_OTHER.sub("", text[end : match.start()]))
         word = _word(match.group())
-        if _SENTENCE_START.search(_OTHER.sub("", "".join(out))[-12:]):
+        if _SENTENCE_START.search("".join(out)[-12:]):
             word = word[0].upper() + word[1:]
         out.append(word)
         end = match.end()
-    return _OTHER.sub("", "".join([*out, text[end:]]))
+    return "".join([*out, _OTHER.sub("", text[end:])])
 
 
 def _word(token: str) -> str:

@@ -2,15 +2,15 @@
 
 ``language`` teaches the model to write from a reading and to tell what is asked, without pictures.
 ``connector`` trains projector and language model together: every step reads a batch of cached faces
-(readout loss), every third step also writes answers under the model's own readings. ``adapter``
+(readout loss), and every few steps writes answers under the model's own readings too. ``adapter``
 freezes all of it and trains LoRA (arXiv 2106.09685, rank 16, by ``peft``) on fresh wordings with
 the same two losses; the adapter is kept apart, in PEFT layout.
 
 Command::
 
     python -m facellm.train.language --stage language --cache .cache/default
-    python -m facellm.train.language --stage connector --steps 900 --batch 16 --lr 1e-3
-    python -m facellm.train.language --stage adapter --steps 200 --batch 16 --lr 5e-4
+    python -m facellm.train.language --stage connector --steps 1260 --batch 24 --lr 1e-3
+    python -m facellm.train.language --stage adapter --steps 80 --batch 16 --lr 5e-4
 
 Resumes from ``<cache>/<stage>/checkpoint.pt``.
 """
