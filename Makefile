@@ -43,7 +43,7 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.core
-	$(PIP) install -q -e '.[train,eval,test]'
+	$(PIP) install -q -e '.[train,eval,reasoner,test]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.test
@@ -131,10 +131,13 @@ $(STAGES)/06-forgeries: $(STAGES)/05-locate
 
 $(STAGES)/07-encoder: $(STAGES)/06-forgeries
 	$(PY) -m facellm.train.encoder --threads $(THREADS)
+	$(PY) -m facellm.train.encoder --out $(FACELLM_CACHE)/encoder_second \
+	    --start $(FACELLM_CACHE)/encoder/checkpoint.pt --mix second --steps 3700 --lr 8e-4 \
+	    --threads $(THREADS)
 	$(stamp)
 
 $(STAGES)/08-features: $(STAGES)/07-encoder
-	$(PY) -m facellm.train.features --threads $(THREADS)
+	$(PY) -m facellm.train.features --batches 300 --threads $(THREADS)
 	$(stamp)
 
 $(STAGES)/09-language: $(STAGES)/08-features

@@ -11,7 +11,7 @@ Legend: B prompts side by side, T tokens of each, V vocabulary.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,7 +24,6 @@ from transformers import DynamicCache
 from facellm.assistant import LONGEST_ANSWER, FaceAssistant
 from facellm.context import reading_text
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
-from facellm.generation import absent_values
 from facellm.labels import INTENTS
 from facellm.model import FaceLLMForConditionalGeneration
 from facellm.prompts import neutralise
@@ -57,7 +56,7 @@ def greedy_batch(
     prompts: dict[str, Tensor],
     first_choices: Tensor,
     longest: int,
-    value_ids: Tensor,
+    absent_ids: Callable[[Tensor, int], Tensor],
 ) -> list[list[int]]:
     """Write the answers of prompts of equal length.
 
@@ -66,7 +65,7 @@ def greedy_batch(
         prompts: ``input_ids`` (B, T) and, with faces, ``pixel_values`` and ``landmarks``.
         first_choices: Ids the first token is chosen from (the intents).
         longest: Most tokens of an answer.
-        value_ids: Ids that are written only if they stand in a row's prompt too.
+        absent_ids: Prompt ids (T,) and first token -> ids that are never written after it.
 
     Returns:
         B lists of token ids up to, not including, the end token.
@@ -80,8 +79,6 @@ def greedy_batch(
         prompts["input_ids"], prompts.get("pixel_values"), prompts.get("landmarks")
     )
     banned = torch.zeros(count, model.config.text_config.vocab_size, dtype=torch.bool)
-    for row, ids in enumerate(prompts["input_ids"]):
-        banned[row, absent_values(ids, value_ids)] = True
     for index in range(longest):
         logits = language(
             inputs_embeds=embeds, past_key_values=cache, use_cache=True, logits_to_keep=1
@@ -89,6 +86,8 @@ def greedy_batch(
         logits = logits.masked_fill(banned, -torch.inf)
         if index == 0:
             tokens = first_choices[logits[:, first_choices].argmax(-1)]
+            for row, (ids, token) in enumerate(zip(prompts["input_ids"], tokens, strict=True)):
+                banned[row, absent_ids(ids, int(token))] = True
         else:
             tokens = logits.argmax(-1)
         writing &= tokens != stop
@@ -162,8 +161,8 @@ def write_group(
     saved: Any = assistant.checkpoint
     names = ("input_ids", "pixel_values", "landmarks")
     batch = {name: torch.cat([prompts[index][name] for index in picked]) for name in names}
-    intents, values = saved.processor.intent_ids, saved.processor.value_ids
-    return greedy_batch(saved.model, batch, intents, longest, values)
+    processor = saved.processor
+    return greedy_batch(saved.model, batch, processor.intent_ids, longest, processor.absent_ids)
 
 
 def answered(

@@ -24,6 +24,7 @@ from facellm.checkpoint import CALIBRATION
 from facellm.folders import default_cache
 from facellm.readout import Calibration
 
+from .evidence import cited_measures, hiding_outcomes
 from .figure_units import CHECKS, real_columns, run_check, units_passing
 from .held_out import VALID, Columns, HeldOut
 from .statistics import abstain_threshold
@@ -59,8 +60,11 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     assistant = FaceAssistant.load(args.model)
-    columns, truth = real_columns(HeldOut(assistant, args.cache, args.limit), VALID)
-    fitted = fit(columns, truth, assistant.checkpoint.calibration)
+    held_out = HeldOut(assistant, args.cache, args.limit)
+    columns, truth = real_columns(held_out, VALID)
+    outcomes = hiding_outcomes(held_out)
+    base = replace(assistant.checkpoint.calibration, cited=cited_measures(outcomes))
+    fitted = fit(columns, truth, base)
     answered = columns.confidence >= fitted.abstain_below
     right = columns.expression.argmax(1) == truth
     print(f"{len(truth)} validation faces, accuracy {right.mean():.4f}")
@@ -71,6 +75,9 @@ def main(argv: list[str] | None = None) -> None:
     for check in CHECKS:
         print(f"{check.name}: AUC {run_check(check, columns, truth).value:.3f}")
     print(f"units shown in tables: {', '.join(f'AU{n}' for n in fitted.units_on_real_faces)}")
+    for (expression, measure), stronger in sorted(outcomes.items()):
+        print(f"{expression} {measure}: {np.mean(stronger):.2f} of {len(stronger)}")
+    print(f"cited: {fitted.cited}")
     fitted.save(args.model / CALIBRATION)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -80,13 +81,13 @@ def held_out_faces(data: Path, part: str, each: int, seed: int) -> list[CutFace]
     faces = []
     for name in ("utkface", "ferplus", "ytf"):
         file = "ytf_landmarks" if name == "ytf" else name
-        frame = pd.read_parquet(data / f"{file}.parquet")
+        frame: Any = pd.read_parquet(data / f"{file}.parquet")
         frame = frame[_rows(name, frame, part)]
         if name == "ferplus":  # taggers say whether there is a face at all
             frame = frame[frame["votes_NF"] == 0]
         frame = frame.sample(min(each, len(frame)), random_state=seed)
         for row in frame.itertuples():
-            pixels = _decode(row.image["bytes"])  # type: ignore[index]
+            pixels = _decode(row.image["bytes"])
             height, width = pixels.shape[:2]
             if name == "ytf":
                 points = np.array(row.landmarks_68_xy, float).reshape(68, 2)
@@ -112,7 +113,7 @@ def paste(
     """Paste ``face`` with its box centred at ``where`` (pixels): the new picture and the truth."""
     height, width = picture.shape[:2]
     scale = share * width / face.box.width
-    pixels = face.pixels
+    pixels: Any = face.pixels
     if scale < 0.7:  # average first, or a small paste aliases
         size = tuple(max(2, round(n * scale)) for n in pixels.shape[1::-1])
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

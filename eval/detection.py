@@ -174,7 +174,7 @@ def calibrate(net: LandmarkNet, data: Path, each: int, seed: int) -> None:
 
 def main() -> None:
     """Compose, search, print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", default=os.environ.get("FACELLM_DATA", "../shared/data"))
     parser.add_argument("--weights", default=os.environ.get("FACELLM_WEIGHTS"), required=False)
     parser.add_argument("--each", type=int, default=120, help="faces per data set")

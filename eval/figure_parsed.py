@@ -19,7 +19,7 @@ from .figure import Figure, Findings, Goal
 from .held_out import HeldOut, spread
 from .statistics import estimate, mean_statistic, share
 
-EXPRESSION_ROWS, PERSON_ROWS = 640, 320
+EXPRESSION_ROWS, PERSON_ROWS = 640, 1000
 EXPRESSION_QUESTION = "What expression does this face show?"
 AGE_QUESTION, GENDER_QUESTION = "How old does this person look?", "Is this a man or a woman?"
 

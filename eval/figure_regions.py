@@ -9,6 +9,7 @@ the cited one. A coin would reach 50 %.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +18,14 @@ from numpy.typing import NDArray
 
 from facellm.answers import parse_answer
 from facellm.crops import crop_landmarks
+from facellm.reading import Reading
+from facellm.region_hiding import REGIONS, hide, hiding_mask, rival_mask
 from facellm.votes import published_majority
 
 from .answering import BATCH, Answered
 from .figure import Figure, Findings, Goal
 from .figure_parsed import ask_rows
 from .held_out import Crop, HeldOut, spread
-from .region_hiding import REGIONS, hide, hiding_mask, rival_mask
 from .statistics import estimate, mean_statistic, share
 
 FACES = 400
@@ -74,24 +76,57 @@ def cases_of(answers: list[Answered], points: NDArray[np.float32]) -> list[Case]
 
 
 def moved(
-    held_out: HeldOut, answers: list[Answered], crops: list[Crop], faces: list[int]
+    held_out: HeldOut, before: Sequence[Reading], crops: list[Crop], faces: list[int]
 ) -> NDArray[np.float64]:
     """|change| of the probability of the expression first read, one per changed crop.
 
     Args:
         held_out: Whose assistant reads.
-        answers: Answers with the readings of the untouched faces.
+        before: Readings of the N untouched faces.
         crops: Changed crops.
-        faces: Index of the answer each changed crop belongs to.
+        faces: Index of the reading each changed crop belongs to.
     """
     changes: list[float] = []
     for start in range(0, len(crops), BATCH):
         readings = held_out.assistant.read_crops(crops[start : start + BATCH])
         for reading, face in zip(readings, faces[start : start + BATCH], strict=True):
-            before = answers[face].reading
-            top = before.top_expression
-            changes.append(abs(reading.expression[top] - before.expression[top]))
+            top = before[face].top_expression
+            changes.append(abs(reading.expression[top] - before[face].expression[top]))
     return np.array(changes)
+
+
+def hiding_changes(
+    held_out: HeldOut,
+    crops: list[Crop],
+    points: NDArray[np.float32],
+    before: Sequence[Reading],
+    cases: list[Case],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Change of the reading with the cited region hidden, and with the other one, case by case.
+
+    Args:
+        held_out: Whose assistant reads.
+        crops: N untouched crops (S, S, 3).
+        points: (N, 68, 2) landmarks in [0, 1] of the crop.
+        before: Their N readings.
+        cases: What to hide.
+    """
+    side = crops[0].shape[0]
+    masks = [hiding_mask(points[case.face] * side, case.cited, side) for case in cases]
+    faces = [case.face for case in cases]
+    cited = [hide(crops[case.face], mask) for case, mask in zip(cases, masks, strict=True)]
+    other = [
+        hide(crops[case.face], rival_mask(points[case.face] * side, case.other, mask))
+        for case, mask in zip(cases, masks, strict=True)
+    ]
+    return moved(held_out, before, cited, faces), moved(held_out, before, other, faces)
+
+
+def landmarks_of(held_out: HeldOut, crops: list[Crop]) -> NDArray[np.float32]:
+    """(N, 68, 2) landmarks of N crops in [0, 1], NaN where none were found."""
+    net = held_out.assistant.checkpoint.landmark_net
+    starts = range(0, len(crops), BATCH)
+    return np.concatenate([crop_landmarks(net, crops[s : s + BATCH])[0] for s in starts])
 
 
 def region_figures(held_out: HeldOut) -> Findings:
@@ -101,13 +136,7 @@ def region_figures(held_out: HeldOut) -> Findings:
     rows = spread(rows[published_majority(votes) >= 0], FACES)
     answers = ask_rows(held_out, "ferplus", rows, QUESTION)
     crops = [held_out.crop("ferplus", int(row)) for row in rows]
-    net, side = held_out.assistant.checkpoint.landmark_net, crops[0].shape[0]
-    points = np.concatenate(
-        [
-            crop_landmarks(net, crops[start : start + BATCH])[0]
-            for start in range(0, len(rows), BATCH)
-        ]
-    )
+    points = landmarks_of(held_out, crops)
     cases = cases_of(answers, points)
     asked_why = share([answer.intent == "why" for answer in answers])
     figures = [
@@ -119,14 +148,8 @@ def region_figures(held_out: HeldOut) -> Findings:
     ]
     if not cases:
         return Findings(figures)
-    masks = [hiding_mask(points[case.face] * side, case.cited, side) for case in cases]
-    faces = [case.face for case in cases]
-    cited = [hide(crops[case.face], mask) for case, mask in zip(cases, masks, strict=True)]
-    other = [
-        hide(crops[case.face], rival_mask(points[case.face] * side, case.other, mask))
-        for case, mask in zip(cases, masks, strict=True)
-    ]
-    changes = moved(held_out, answers, cited, faces), moved(held_out, answers, other, faces)
+    before = [answer.reading for answer in answers]
+    changes = hiding_changes(held_out, crops, points, before, cases)
     found = score_cases(cases, *changes)
     return Findings(figures + found.figures, found.tables)
 

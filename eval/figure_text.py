@@ -16,6 +16,7 @@ from typing import Any
 
 from facellm.answers import AnswerClaims, answer_contradictions, parse_answer
 from facellm.assistant import FULL_DESCRIPTION
+from facellm.labels import DECLINED
 
 from .answering import Answered, ask_many
 from .figure import Figure, Findings, Goal
@@ -23,7 +24,6 @@ from .held_out import Crop, HeldOut, spread
 from .statistics import Estimate, share
 
 FACES = 200
-REFUSED = ("off_topic", "out_of_bounds")
 SETS = ("ferplus", "utkface")  # half of the faces each
 
 
@@ -115,13 +115,13 @@ def score_wordings(intents: list[str], answers: list[Answered]) -> Findings:
     """Figures of answers whose intent is known."""
     right = [answer.intent == intent for intent, answer in zip(intents, answers, strict=True)]
     pairs = list(zip(intents, answers, strict=True))
-    proper = [answer.intent in REFUSED for intent, answer in pairs if intent not in REFUSED]
+    proper = [answer.intent in DECLINED for intent, answer in pairs if intent not in DECLINED]
     figure, records = contradiction_figure(
         "answers to held-out wordings with a contradiction", answers
     )
     figures = [Figure("held-out question wordings: intent right", share(right), Goal(0.95))]
-    for name in REFUSED:
-        refused = [answer.intent in REFUSED for intent, answer in pairs if intent == name]
+    for name in DECLINED:
+        refused = [answer.intent in DECLINED for intent, answer in pairs if intent == name]
         title = f"held-out questions {name.replace('_', ' ')}: refused"
         figures.append(Figure(title, share(refused)))
     figures += [Figure("held-out questions about the face: wrongly refused", share(proper)), figure]

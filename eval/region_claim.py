@@ -126,7 +126,7 @@ def new_toy(seed: int) -> FaceLLMForConditionalGeneration:
         num_attention_heads=2,
         max_position_embeddings=64,
         tie_word_embeddings=True,
-        attn_implementation="eager",
+        attn_implementation="eager",  # type: ignore[call-arg]
     )
     config = FaceLLMConfig(vision_config=vision, text_config=text, image_token_id=IMAGE)
     return FaceLLMForConditionalGeneration(config)

@@ -129,6 +129,26 @@ def f1_statistic(truth: ArrayLike, said: ArrayLike) -> Statistic:
     return statistic
 
 
+def best_f1_thresholds(truth: NDArray[np.bool_], scores: Floats) -> Floats:
+    """Score from which on calling a row gives the best F1, column by column.
+
+    Args:
+        truth: (n, K).
+        scores: (n, K).
+
+    Returns:
+        (K,) one of the scores each; infinity for a column without a true row.
+    """
+    found = []
+    for positive, score in zip(truth.T, scores.T, strict=True):
+        order = np.argsort(-score, kind="stable")
+        hits, falling = np.cumsum(positive[order]), score[order]
+        f1 = 2 * hits / (np.arange(1, len(score) + 1) + positive.sum())
+        f1[:-1][falling[:-1] == falling[1:]] = -1  # rows of one score are called together
+        found.append(falling[int(np.argmax(f1))] if positive.any() else np.inf)
+    return np.array(found)
+
+
 def mean_f1_statistic(truth: NDArray[np.bool_], said: NDArray[np.bool_]) -> Statistic:
     """Mean over columns of the F1 of (n, K); a column without a true or called row is left out."""
     columns = [f1_statistic(truth[:, k], said[:, k]) for k in range(truth.shape[1])]

@@ -15,7 +15,6 @@ from facellm.shown import Shown, shown
 __all__ = ["AnswerClaims", "answer_contradictions", "contradictions", "parse_answer"]
 
 LEVEL_WORDS = ("", "weak", "weak", "moderate", "strong", "strong")
-STRAIGHT_BELOW = 10  # degrees
 AGE_TOLERANCE = 1  # years
 PERCENT_TOLERANCE = 5
 NEGATIVE_SIDES = ("left", "down", "counter-clockwise")
@@ -70,7 +69,7 @@ def _wrong_angles(name: str, said: dict[str, Angle], read: Sequence[int] | None)
         if side is None:
             continue
         sign = 0 if side == "straight" else -1 if side in NEGATIVE_SIDES else 1
-        actual = 0 if abs(angle) < STRAIGHT_BELOW else (1 if angle > 0 else -1)
+        actual = (angle > 0) - (angle < 0)
         if sign != actual or (degrees is not None and degrees != abs(angle)):
             wrong.append(f"{name} {axis} {side} {degrees or ''}, read {angle}")
     return wrong

@@ -28,7 +28,7 @@ from facellm.cli import (
 from facellm.errors import FaceLLMError
 
 if TYPE_CHECKING:
-    from facellm.assistant import Answer
+    from facellm.assistant import Answer, FaceAssistant
     from facellm.images import Rgb
 
 STDIN = "-"
@@ -39,6 +39,7 @@ EXAMPLES = """\
   facellm ask photo.jpg "Is the mouth open?" --json
   facellm ask face.png --crops                 the picture already is one face crop
   cat photo.jpg | facellm ask -                the picture comes on standard input
+  facellm ask photo.jpg "Why?" --reasoner http://localhost:8000/v1 --reasoner-model qwen
 """
 
 
@@ -57,6 +58,13 @@ def new_ask_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--crops", action="store_true", help="the picture is one face crop: no detection"
     )
+    parser.add_argument(
+        "--reasoner", metavar="URL", help="let another model answer from our evidence"
+    )
+    parser.add_argument("--reasoner-model", metavar="NAME", help="the model at that address")
+    parser.add_argument(
+        "--send-picture", action="store_true", help="send the picture to the reasoner too"
+    )
     return parser
 
 
@@ -64,6 +72,7 @@ def main(argv: list[str]) -> int:
     """Run the verb; raises ``FaceLLMError`` for unusable input."""
     args = new_ask_parser().parse_intermixed_args(argv)
     question = " ".join(args.question) or None
+    check_reasoner(args)
     check_model_folder(args.model)
     pixels, decode = read_picture(args.photo)
     import facellm.assistant  # noqa: F401  # torch and the rest, timed apart from the weights
@@ -72,6 +81,8 @@ def main(argv: list[str]) -> int:
     start = time.perf_counter()
     assistant = load_assistant(args.model)
     timings["load"] = time.perf_counter() - start
+    if args.reasoner and reason(assistant, pixels, question, args):
+        return 0
     stream = assistant.ask_stream(pixels, question, crops=args.crops)
     if args.json:
         for _ in stream:
@@ -84,6 +95,49 @@ def main(argv: list[str]) -> int:
     elif not args.quiet:
         print(NOTICE, file=sys.stderr)
     return 0
+
+
+def check_reasoner(args: argparse.Namespace) -> None:
+    """Refuse half of the options that let another model answer."""
+    if args.reasoner and not args.reasoner_model:
+        raise FaceLLMError("--reasoner needs --reasoner-model NAME")
+    if (args.reasoner_model or args.send_picture) and not args.reasoner:
+        raise FaceLLMError("--reasoner-model and --send-picture need --reasoner URL")
+
+
+def reason(
+    assistant: FaceAssistant, pixels: Rgb, question: str | None, args: argparse.Namespace
+) -> bool:
+    """Let the other model answer; False where the answer is ours: nothing to see, or declined."""
+    from facellm.assistant import checked_question
+    from facellm.labels import DECLINED
+    from facellm.reasoner import Reasoner
+
+    asked = checked_question(question)
+    faces, parts = assistant.look(pixels, crops=args.crops)
+    intent = assistant.intent(parts, asked)
+    if not faces or intent in DECLINED:
+        return False
+    reasoner = Reasoner(args.reasoner, args.reasoner_model)
+    words = reasoner.answer(faces, asked, pixels if args.send_picture else None)
+    if not args.json:
+        write(words)
+        if not args.quiet:
+            print(f"{NOTICE} Answered by {args.reasoner_model}.", file=sys.stderr)
+        return True
+    found = {
+        "answer": "".join(words).strip(),
+        "intent": intent,
+        "faces": [face.to_dict() for face in faces],
+        "reasoner": {
+            "url": args.reasoner,
+            "model": args.reasoner_model,
+            "picture_sent": args.send_picture,
+        },
+        "notice": NOTICE.removeprefix("Note: "),
+    }
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+    return True
 
 
 def read_picture(source: str) -> tuple[Rgb, float]:

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from facellm.checkpoint import Checkpoint, load_checkpoint
 from facellm.context import reading_text
@@ -43,6 +44,21 @@ Picture = str | Path | Image.Image | NDArray[Any]
 FULL_DESCRIPTION = "Describe the face."
 LONGEST_QUESTION = 1000  # characters
 LONGEST_ANSWER = 256  # tokens
+
+
+def checked_question(question: str | None) -> str:
+    """A question within its bound; nothing asks for a full description.
+
+    Raises:
+        FaceLLMError: If it is longer than 1,000 characters.
+    """
+    if question is None or not question.strip():
+        return FULL_DESCRIPTION
+    if len(question) > LONGEST_QUESTION:
+        raise FaceLLMError(
+            f"the question has {len(question)} characters, the bound is {LONGEST_QUESTION}"
+        )
+    return question
 
 
 @dataclass(frozen=True)
@@ -163,11 +179,7 @@ class FaceAssistant:
         self, image: Picture, question: str | None = None, *, crops: bool = False
     ) -> AnswerStream:
         """As ``ask``, but text comes piece by piece; the arguments are checked at once."""
-        question = FULL_DESCRIPTION if question is None or not question.strip() else question
-        if len(question) > LONGEST_QUESTION:
-            raise FaceLLMError(
-                f"the question has {len(question)} characters, the bound is {LONGEST_QUESTION}"
-            )
+        question = checked_question(question)
         pixels = load_image(image)
         stream = AnswerStream(iter(()))
         stream.pieces = self._write(pixels, question, crops, stream)
@@ -175,7 +187,7 @@ class FaceAssistant:
 
     def read(self, image: Picture, *, crops: bool = False) -> list[ReadFace]:
         """Read every face of a picture, left to right; an empty list when there is none."""
-        return self._read(load_image(image), crops, Timings())[0]
+        return self.look(image, crops=crops)[0]
 
     def _write(
         self, pixels: NDArray[np.uint8], question: str, crops: bool, stream: AnswerStream
@@ -188,14 +200,7 @@ class FaceAssistant:
         written: list[int] = []
         text = ""
         looked = time.monotonic()
-        tokens = greedy_tokens(
-            self.checkpoint.model,
-            prompt,
-            processor.intent_ids,
-            LONGEST_ANSWER,
-            processor.value_ids,
-        )
-        for piece in processor.answer_pieces(tokens, written):
+        for piece in self.reply(prompt, written):
             timings.first_word = timings.first_word or time.monotonic() - looked
             text += piece
             yield piece
@@ -212,6 +217,36 @@ class FaceAssistant:
             },
             timings,
         )
+
+    def reply(self, prompt: dict[str, Tensor], written: list[int]) -> Iterator[str]:
+        """Words of the answer to a prompt (``processor.answer_prompt``), piece by piece.
+
+        Args:
+            prompt: Of a conversation that ends with the user's turn.
+            written: The answer's token ids are appended here.
+        """
+        processor = self.checkpoint.processor
+        tokens = greedy_tokens(
+            self.checkpoint.model,
+            prompt,
+            processor.intent_ids,
+            LONGEST_ANSWER,
+            processor.absent_ids,
+        )
+        return processor.answer_pieces(tokens, written)
+
+    def intent(self, parts: Sequence[FacePart], question: str) -> str:
+        """What a question about faces asks for (``facellm.labels.INTENTS``)."""
+        saved = self.checkpoint
+        turn = Turn("user", (*parts, TextPart(neutralise(question))))
+        prompt = saved.processor.answer_prompt(Conversation((turn,)))
+        ids = saved.processor.intent_ids
+        token = next(greedy_tokens(saved.model, prompt, ids, 1))
+        return INTENTS[ids.tolist().index(token)]
+
+    def look(self, image: Picture, *, crops: bool = False) -> tuple[list[ReadFace], list[FacePart]]:
+        """Faces of a picture with their readings, and the parts that carry them into a prompt."""
+        return self._read(load_image(image), crops, Timings())
 
     def _read(
         self, pixels: NDArray[np.uint8], crops: bool, timings: Timings

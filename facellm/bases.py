@@ -15,9 +15,11 @@ The base's token ids, and the logits it gives them, do not change.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from tokenizers import AddedToken
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -29,7 +31,6 @@ from transformers import (
     SiglipImageProcessorPil,
     SiglipVisionModel,
 )
-from transformers.tokenization_utils_base import AddedToken
 
 from facellm.config import FaceLLMConfig
 from facellm.errors import FaceLLMError
@@ -101,7 +102,7 @@ def from_bases(
         keep_cls=keep_cls,
     )
     model = FaceLLMForConditionalGeneration(config, vision_tower=tower, language_model=text_model)
-    return model.to(dtype).eval(), processor
+    return cast(Any, model).to(dtype).eval(), processor
 
 
 def load_vision(vision: str | Path, dtype: torch.dtype) -> tuple[PreTrainedModel, Any]:
@@ -131,16 +132,15 @@ def add_reserved_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
     used = len(tokenizer)
     if tokenizer.pad_token is None:
         tokenizer.add_special_tokens({"pad_token": PAD})
-    tokenizer.add_tokens(
-        [AddedToken(token, special=True, normalized=False) for token in reserved_tokens()],
-        special_tokens=True,
-    )
-    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+    new: list[Any] = [AddedToken(t, special=True, normalized=False) for t in reserved_tokens()]
+    tokenizer.add_tokens(new, special_tokens=True)
+    base: Any = model
+    if len(tokenizer) > base.get_input_embeddings().weight.shape[0]:
         rows = -(-len(tokenizer) // ROWS_MULTIPLE) * ROWS_MULTIPLE
-        model.resize_token_embeddings(rows, mean_resizing=False)
-    tables = [model.get_input_embeddings().weight]
-    if model.get_output_embeddings().weight is not tables[0]:
-        tables.append(model.get_output_embeddings().weight)
+        base.resize_token_embeddings(rows, mean_resizing=False)
+    tables: list[Tensor] = [base.get_input_embeddings().weight]
+    if base.get_output_embeddings().weight is not tables[0]:
+        tables.append(base.get_output_embeddings().weight)
     for table in tables:
         old = table[:used].float()
         noise = torch.randn(len(table) - used, table.shape[1], device=table.device)

@@ -11,6 +11,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -72,9 +73,8 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     check_config(folder / CONFIG)
     try:
         config = FaceLLMConfig.from_pretrained(folder)
-        model, report = FaceLLMForConditionalGeneration.from_pretrained(
-            folder, config=config, dtype=torch.float32, output_loading_info=True
-        )
+        load: Any = FaceLLMForConditionalGeneration.from_pretrained
+        model, report = load(folder, config=config, dtype=torch.float32, output_loading_info=True)
     except (SafetensorError, RuntimeError, OSError, ValueError) as error:
         raise FaceLLMError(f"{folder}: weights cannot be loaded: {error}") from error
     differing = [str(key) for kind in report.values() for key in kind]

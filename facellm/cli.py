@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 VERBS = {
     "ask": "facellm.ask_command:main",
+    "chat": "facellm.chat_command:main",
     "read": "facellm.read_command:main",
+    "show": "facellm.show_command:main",
+    "doctor": "facellm.doctor_command:main",
 }
 USAGE = """\
 usage: facellm VERB ...
@@ -40,7 +43,10 @@ Photograph in, evidence-bound answer out; nothing leaves this machine.
 
 verbs:
   ask PHOTO ["QUESTION"]     answer a question about the faces of a picture
+  chat PHOTO                 several questions, each with what was said before in view
   read PATH... [-o TABLE]    one table row per face of pictures and folders
+  show PHOTO -o PICTURE      draw boxes, points, regions, shares and what hiding a region does
+  doctor                     what is installed, what is missing and how to mend it
 
 examples:
   facellm ask photo.jpg "What expression does this face show?"

@@ -54,7 +54,7 @@ class FaceLLMConfig(PreTrainedConfig):
     """
 
     model_type = "facellm"
-    sub_configs = {"vision_config": AutoConfig, "text_config": AutoConfig}  # noqa: RUF012
+    sub_configs = {"vision_config": AutoConfig, "text_config": AutoConfig}  # type: ignore[assignment]  # noqa: RUF012
 
     vision_config: Any = None
     text_config: Any = None

@@ -1,20 +1,52 @@
 """The reading as the model sees it in its context: rounded, in reserved tokens.
 
 The answer is generated under this text, in training and in use, so words follow numbers. It shows
-only what a sentence may say: at most ``MAX_UNITS`` active units, the two likeliest expressions.
+only what a sentence may say: at most ``MAX_UNITS`` active units, the two likeliest expressions,
+angles that are not straight with the side they lie on, measures that count as evidence. What is
+absent is said to be absent: a small model copies well and infers badly.
 
 Example::
 
     <reading><expr_happiness><p_90><expr_neutral><p_5><q_au12><level_4><p_95><q_age><age_34>
-    <age_27><age_42><female><p_95><q_mask><no><p_100>...</reading>
+    <age_27><age_42><female><p_95><q_mask><no><p_100>... gaze straight<q_fake><real><p_90>
+    head left<deg_-15> head up<deg_10> lip corners<z_+2></reading>
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
 
 from facellm.labels import AU_LEVELS, EXPRESSIONS, GAZE_DEGREES, MAX_AGE
 from facellm.reading import Reading
 
 MAX_UNITS = 4
+STRAIGHT_BELOW = 10  # degrees, after rounding
+# Words of an angle's negative and positive side, by axis.
+SIDES = {
+    "yaw": ("left", "right"),
+    "pitch": ("down", "up"),
+    "roll": ("counter-clockwise", "clockwise"),
+}
+# Word of an answer -> what must stand in the context, any of it, for the word to be true.
+# ``{part}`` is what the answer is about: gaze where the question asks for it, head otherwise.
+WORD_NEEDS = {
+    "turned": (" {part} left", " {part} right"),
+    "tilted": (" {part} down", " {part} up"),
+    "leaning": (" {part} counter-clockwise", " {part} clockwise"),
+    "left": (" {part} left",),
+    "right": (" {part} right",),
+    "down": (" {part} down",),
+    "up": (" {part} up",),
+    "counter": (" {part} counter-clockwise",),
+    "clockwise": (" {part} clockwise",),
+    "straight": (" {part} straight",),
+    "lip": (" lip corners<",),
+    "brows": (" brows<",),
+    "opening": (" mouth opening<",),
+}
+NO_UNITS, STRAIGHT, NO_EVIDENCE = " no units", "straight", " nothing stands out"
+_READING = re.compile(r"<reading>.*?</reading>", re.S)
 # Geometry an answer may cite: measure -> words. z-scores against neutral faces. Eye opening and
 # brow gap are left out: our landmarks measure them too loosely to be a reason (MODEL_CARD.md).
 CITED_GEOMETRY = {
@@ -29,14 +61,45 @@ def probability_token(probability: float) -> str:
     return f"<p_{5 * round(20 * min(max(probability, 0.0), 1.0))}>"
 
 
-def angle_token(degrees: float, largest: int = 90) -> str:
-    """Rounded to 5 degrees and clipped: 12.0 -> ``<deg_10>``."""
-    return f"<deg_{max(-largest, min(largest, 5 * round(degrees / 5)))}>"
+def round_angle(degrees: float, largest: int = 90) -> int:
+    """Rounded to 5 degrees and clipped: 12.0 -> 10."""
+    return max(-largest, min(largest, 5 * round(degrees / 5)))
+
+
+def angles_text(name: str, angles: Sequence[float], largest: int = 90) -> str:
+    """Angles that are not straight: `` head left<deg_-15> head up<deg_10>`` or `` head straight``.
+
+    Args:
+        name: ``head`` or ``gaze``.
+        angles: Yaw, pitch and, of a head, roll; degrees.
+        largest: Where they are clipped.
+    """
+    parts = []
+    for words, degrees in zip(SIDES.values(), angles, strict=False):
+        rounded = round_angle(degrees, largest)
+        if abs(rounded) >= STRAIGHT_BELOW:
+            parts.append(f" {name} {words[rounded > 0]}<deg_{rounded}>")
+    return "".join(parts) or f" {name} {STRAIGHT}"
+
+
+def untrue_words(prompt: str, part: str) -> list[str]:
+    """Words that no reading in a prompt bears out in an answer about ``head`` or ``gaze``."""
+    readings = "".join(_READING.findall(prompt))
+    return [
+        word
+        for word, needs in WORD_NEEDS.items()
+        if not any(need.format(part=part) in readings for need in needs)
+    ]
 
 
 def zscore_token(value: float) -> str:
     """Rounded and clipped to +-4: 1.8 -> ``<z_+2>``."""
     return f"<z_{max(-4, min(4, round(value))):+d}>"
+
+
+def standing_out(zscores: Mapping[str, float]) -> list[str]:
+    """Measures that may be cited and round to one standard deviation or more."""
+    return [name for name in CITED_GEOMETRY if round(zscores.get(name, 0.0)) != 0]
 
 
 def age_token(years: float) -> str:
@@ -59,10 +122,13 @@ def reading_text(reading: Reading) -> str:
         parts.append("<unsure>")
     for name in sorted(EXPRESSIONS, key=lambda e: -reading.expression[e])[:2]:
         parts.append(f"<expr_{name}>{probability_token(reading.expression[name])}")
-    for number in reading.active_units()[:MAX_UNITS]:
+    active = reading.active_units()[:MAX_UNITS]
+    for number in active:
         unit = reading.action_units[number]
         level = max(1, min(AU_LEVELS - 1, round(unit.intensity * (AU_LEVELS - 1))))
         parts.append(f"<q_au{number}><level_{level}>{probability_token(unit.probability)}")
+    if not active:
+        parts.append(NO_UNITS)
     ages = (reading.age.mean, reading.age.low, reading.age.high)
     parts.append("<q_age>" + "".join(age_token(years) for years in ages))
     gender = max(reading.gender, key=lambda name: reading.gender[name])
@@ -70,18 +136,17 @@ def reading_text(reading: Reading) -> str:
     parts.append(yes_no("<q_mask>", reading.mask))
     parts.append(yes_no("<q_mouth_open>", reading.mouth_open))
     parts.append(yes_no("<q_eyes_closed>", reading.eyes_closed))
-    limit = GAZE_DEGREES[-1]
-    parts.append(f"<q_gaze_yaw>{angle_token(reading.gaze[0], limit)}")
-    parts.append(f"<q_gaze_pitch>{angle_token(reading.gaze[1], limit)}")
+    parts.append(angles_text("gaze", reading.gaze, GAZE_DEGREES[-1]))
     fake = "generated" if reading.generated >= 0.5 else "real"
     likelier = max(reading.generated, 1 - reading.generated)
     parts.append(f"<q_fake><{fake}>{probability_token(likelier)}")
     if reading.geometry is None or reading.pose is None:
         parts.append("<no_geometry>")
     else:
-        parts.append(" pose" + "".join(angle_token(angle) for angle in reading.pose))
-        parts += [
-            f" {words}{zscore_token(reading.geometry[name])}"
-            for name, words in CITED_GEOMETRY.items()
-        ]
+        parts.append(angles_text("head", reading.pose))
+        cited = [name for name in CITED_GEOMETRY if name in reading.evidence]
+        for name in cited:
+            parts.append(f" {CITED_GEOMETRY[name]}{zscore_token(reading.geometry[name])}")
+        if not cited:
+            parts.append(NO_EVIDENCE)
     return "".join([*parts, "</reading>"])

@@ -15,9 +15,10 @@ picture is turned by before it is searched, clockwise positive.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -31,11 +32,28 @@ from facellm.refine import BAR, Proposal, Turn, suppress, turn_around, verify, w
 Rgb = NDArray[np.uint8]
 Grey = NDArray[np.uint8]
 
-SEARCH_SIDE = 640  # longer side of the searched copy, pixels
-FINE_SIDE = 1280  # of the second search, for small faces, where the first found none
-TURNED_SIDE = 480  # of turned copies
-PROFILE_SIDE = 256  # of the copies searched for half-turned faces: that cascade is slow
-SMALLEST = 20  # edge of the smallest face a cascade may propose, pixels of the searched copy
+FRONTAL, SIDEWAYS = "haarcascade_frontalface_alt2.xml", "haarcascade_profileface.xml"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How a cascade searches, in pixels of the searched copy.
+
+    Attributes:
+        longest: Its longer side.
+        smallest: Edge of the smallest face that may be proposed.
+    """
+
+    longest: int
+    smallest: int = 20
+
+
+# Most pictures end with this search; four pixels more at the small end spare a third of its time.
+UPRIGHT = Reach(640, 24)
+FINE = Reach(1280)  # the second search, for small faces, where the first found none
+TURNED = Reach(480)  # turned copies
+PROFILE = Reach(256)  # copies searched for half-turned faces: that cascade is slow
+FINE_PROFILE = Reach(640)
 VOTES = 2  # neighbouring windows that must agree; low, since every proposal is verified
 MOST_PROPOSALS = 48  # verified per search, those with most cascade votes first
 TILTS = (-40.0, 40.0)  # tried first where nothing upright is found
@@ -70,9 +88,8 @@ class CascadeDetector:
             FaceLLMError: If this OpenCV brings no cascades (5.0 dropped them).
         """
         self.net, self.bar = net, bar
-        folder = Path(cv2.data.haarcascades if hasattr(cv2, "data") else "")
-        self._frontal = _cascade(folder / "haarcascade_frontalface_alt2.xml")
-        self._profile = _cascade(folder / "haarcascade_profileface.xml")
+        self._frontal = _cascade(FRONTAL)
+        self._profile = _cascade(SIDEWAYS)
         self._lock = Lock()  # a cascade keeps its working memory between calls
 
     def detect(self, image: Rgb) -> list[Face]:
@@ -99,25 +116,25 @@ class CascadeDetector:
 
     def propose(self, grey: Grey, votes: int) -> list[Proposal]:
         """Everything the cascades see in a grey picture (H, W) with at least ``votes`` votes."""
-        found = self._search(grey, FINE_SIDE, self._frontal, votes=votes)
-        found += self._search(grey, FINE_SIDE, self._profile, votes=votes)
-        return found + self._search(grey, FINE_SIDE, self._profile, mirror=True, votes=votes)
+        found = self._search(grey, FINE, self._frontal, votes=votes)
+        found += self._search(grey, FINE, self._profile, votes=votes)
+        return found + self._search(grey, FINE, self._profile, mirror=True, votes=votes)
 
     def _upright(self, grey: Grey) -> list[Proposal]:
         """Frontal faces, and half-turned ones to both sides."""
-        return self._search(grey, SEARCH_SIDE, self._frontal) + self._sides(grey, PROFILE_SIDE)
+        return self._search(grey, UPRIGHT, self._frontal) + self._sides(grey, PROFILE)
 
     def _fine(self, grey: Grey) -> list[Proposal]:
         """Small faces, on larger copies."""
-        found = self._sides(grey, SEARCH_SIDE)
-        if max(grey.shape) > SEARCH_SIDE:
-            found += self._search(grey, FINE_SIDE, self._frontal)
+        found = self._sides(grey, FINE_PROFILE)
+        if max(grey.shape) > UPRIGHT.longest:
+            found += self._search(grey, FINE, self._frontal)
         return found
 
-    def _sides(self, grey: Grey, longest: int) -> list[Proposal]:
+    def _sides(self, grey: Grey, reach: Reach) -> list[Proposal]:
         """Half-turned faces; the cascade knows one side, so the mirror image is searched too."""
-        found = self._search(grey, longest, self._profile)
-        return found + self._search(grey, longest, self._profile, mirror=True)
+        found = self._search(grey, reach, self._profile)
+        return found + self._search(grey, reach, self._profile, mirror=True)
 
     def _tilted(self, grey: Grey) -> list[Proposal]:
         return [p for degrees in TILTS for p in self._search_turned(grey, degrees)]
@@ -128,23 +145,23 @@ class CascadeDetector:
     def _search(
         self,
         grey: Grey,
-        longest: int,
+        reach: Reach,
         cascade: cv2.CascadeClassifier,
         *,
         mirror: bool = False,
         votes: int = VOTES,
     ) -> list[Proposal]:
-        """Proposals of one cascade on a copy of at most ``longest`` pixels, most votes first."""
-        scale = min(1.0, longest / max(grey.shape))
+        """Proposals of one cascade on a copy of the picture, most votes first."""
+        scale = min(1.0, reach.longest / max(grey.shape))
         size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
         small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         if mirror:
             small = np.ascontiguousarray(small[:, ::-1])
-        if min(small.shape) < SMALLEST:
+        if min(small.shape) < reach.smallest:
             return []
         with self._lock:
             boxes, counts = cascade.detectMultiScale2(
-                small, scaleFactor=1.1, minNeighbors=votes, minSize=(SMALLEST, SMALLEST)
+                small, scaleFactor=1.1, minNeighbors=votes, minSize=(reach.smallest,) * 2
             )
         right, down, side_ratio = FRONTAL_SQUARE if cascade is self._frontal else PROFILE_SQUARE
         rows = sorted(
@@ -161,7 +178,7 @@ class CascadeDetector:
 
     def _search_turned(self, grey: Grey, degrees: float) -> list[Proposal]:
         """Frontal proposals of a copy turned clockwise by ``degrees``, in pixels of the picture."""
-        scale = min(1.0, TURNED_SIDE / max(grey.shape))
+        scale = min(1.0, TURNED.longest / max(grey.shape))
         height, width = (max(1, round(n * scale)) for n in grey.shape)
         small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
         turn = turn_around((width / 2, height / 2), degrees)
@@ -170,9 +187,9 @@ class CascadeDetector:
         matrix[:, 2] -= corners.min(axis=0)
         size = tuple(int(n) for n in np.ceil(np.ptp(corners, axis=0)))
         turned = cv2.warpAffine(small, matrix, size, borderMode=cv2.BORDER_REPLICATE)
-        back = Turn(matrix)
+        back, whole = Turn(matrix), Reach(max(size))  # the turned copy is searched as it is
         found = []
-        for proposal in self._search(turned, TURNED_SIDE * 2, self._frontal):  # type: ignore[arg-type]
+        for proposal in self._search(turned, whole, self._frontal):  # type: ignore[arg-type]
             square = proposal.square
             middle = np.array([square.left + square.side / 2, square.top + square.side / 2])
             x, y = back.undo(middle) / scale
@@ -182,7 +199,18 @@ class CascadeDetector:
         return found
 
 
-def _cascade(path: Path) -> cv2.CascadeClassifier:
+def _cascade_file(name: str) -> Path:
+    data: Any = getattr(cv2, "data", None)
+    return Path("" if data is None else data.haarcascades) / name
+
+
+def missing_cascades() -> list[str]:
+    """Names of the cascades that this OpenCV does not bring."""
+    return [name for name in (FRONTAL, SIDEWAYS) if not _cascade_file(name).is_file()]
+
+
+def _cascade(name: str) -> cv2.CascadeClassifier:
+    path = _cascade_file(name)
     if not path.is_file():
-        raise FaceLLMError(f"OpenCV {cv2.__version__} brings no {path.name}; 4.13 to 4.x does")
+        raise FaceLLMError(f"OpenCV {cv2.__version__} brings no {name}; 4.13 to 4.x does")
     return cv2.CascadeClassifier(str(path))

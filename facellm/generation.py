@@ -6,7 +6,7 @@ known and restricts the first one to the intents, which makes the question's mea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -15,26 +15,13 @@ from transformers import DynamicCache
 from facellm.model import FaceLLMForConditionalGeneration
 
 
-def absent_values(input_ids: Tensor, value_ids: Tensor) -> Tensor:
-    """Which tokens an answer may not hold: values that its context does not hold.
-
-    Args:
-        input_ids: (T,) ids of the prompt.
-        value_ids: (N,) ids of every token that stands for a value.
-
-    Returns:
-        (M,) those of ``value_ids`` that are missing from the prompt.
-    """
-    return value_ids[~torch.isin(value_ids, input_ids)]
-
-
 @torch.inference_mode()
 def greedy_tokens(
     model: FaceLLMForConditionalGeneration,
     prompt: dict[str, Tensor],
     first_choices: Tensor,
     longest: int,
-    value_ids: Tensor | None = None,
+    absent_ids: Callable[[Tensor, int], Tensor] | None = None,
 ) -> Iterator[int]:
     """Write an answer token by token.
 
@@ -43,8 +30,9 @@ def greedy_tokens(
         prompt: ``input_ids`` (1, T) and, with faces, ``pixel_values`` and ``landmarks``.
         first_choices: Ids the first token is chosen from (the intents).
         longest: Most tokens handed out.
-        value_ids: Ids that are written only if they stand in the prompt too: an answer can
-            choose a wrong value of the reading, but never invent one.
+        absent_ids: Prompt ids (T,) and first token -> (M,) ids that are never written after it
+            (``processor.absent_ids``): an answer can choose a wrong value of the reading, but
+            never invent one.
 
     Yields:
         Token ids up to, not including, the end token.
@@ -52,7 +40,7 @@ def greedy_tokens(
     stop = model.config.text_config.eos_token_id
     cache = DynamicCache()
     embeds = model.embed(prompt["input_ids"], prompt.get("pixel_values"), prompt.get("landmarks"))
-    banned = None if value_ids is None else absent_values(prompt["input_ids"][0], value_ids)
+    banned: Tensor | None = None
     for index in range(longest):
         output = model.language_model(
             inputs_embeds=embeds, past_key_values=cache, use_cache=True, logits_to_keep=1
@@ -62,6 +50,8 @@ def greedy_tokens(
             logits[banned] = -torch.inf
         if index == 0:
             token = int(first_choices[logits[first_choices].argmax()])
+            if absent_ids is not None:
+                banned = absent_ids(prompt["input_ids"][0], token)
         else:
             token = int(logits.argmax())
         if token == stop:

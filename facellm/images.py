@@ -120,14 +120,14 @@ def _to_rgb(picture: Image.Image) -> Rgb:
 def _wide_to_unit(values: NDArray[Any]) -> NDArray[np.float32]:
     """Grey values wider than 8 bits (H, W) -> [0, 1], by the range of their type."""
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        return values.astype(np.float32) / 65535
+        return values.astype(np.float32) / np.float32(65535)
     values = np.nan_to_num(values.astype(np.float32))
     top = float(values.max(initial=0.0))
     # A 32-bit type says nothing about its range: take the smallest usual one that holds the values.
     scale = next((s for s in (1.0, 255.0, 65535.0) if top <= s), top)
     if scale == 1.0 and np.array_equal(values, values.round()):
         scale = 255.0  # whole numbers up to 1 are nearly black, not white
-    return np.clip(values / scale, 0, 1)
+    return np.clip(values / scale, 0, 1).astype(np.float32)
 
 
 def _on_white(rgba: NDArray[np.uint8]) -> Rgb:

@@ -106,6 +106,7 @@ INTENTS = (
     "count",
     "why",
 )
+DECLINED = ("off_topic", "out_of_bounds")
 
 
 def intensity_to_level(intensity: float) -> int:

@@ -87,6 +87,7 @@ class LandmarkNet(nn.Module):
         self.face = nn.Sequential(nn.Linear(32 * 36, 64), nn.ReLU(), nn.Linear(64, 1))
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
+        self.cells: Tensor
         self.register_buffer("cells", (torch.arange(GRID) + 0.5) / GRID, persistent=False)
 
     def forward(self, pixels: Tensor) -> LandmarkOutput:

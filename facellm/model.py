@@ -11,12 +11,12 @@ Q queries, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
-from transformers.generation import GenerationMixin
+from transformers.generation.utils import GenerationMixin
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from facellm.config import ConvHybridConfig, FaceLLMConfig
@@ -80,7 +80,9 @@ class FaceLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     config_class = FaceLLMConfig
     base_model_prefix = "model"
     main_input_name = "input_ids"
-    input_modalities = ("image", "text")
+    input_modalities = ("image", "text")  # type: ignore[assignment]
+    vision_tower: VisionTower
+    language_model: Any  # any causal language model of transformers
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True
@@ -214,7 +216,7 @@ class FaceLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         hidden = self.language_model.model(
             inputs_embeds=inputs_embeds, attention_mask=attention_mask, use_cache=False
         ).last_hidden_state[:, positions]
-        weight = self.get_output_embeddings().weight
+        weight = cast(Tensor, self.get_output_embeddings().weight)
         return [
             (hidden[:, index] @ weight[ids].T).float().log_softmax(-1)
             for index, ids in enumerate(label_ids)
@@ -232,7 +234,7 @@ class FaceLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> dict[str, Any]:
         """Pictures go in with the first token only; later steps read the cache."""
         first = kwargs.get("is_first_iteration", False)
-        inputs = super().prepare_inputs_for_generation(
+        inputs = cast(Any, super()).prepare_inputs_for_generation(
             input_ids,
             past_key_values=past_key_values,
             attention_mask=attention_mask,
@@ -259,10 +261,9 @@ class FaceLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
             rows = torch.arange(sum(counts)).split(counts)
             order = torch.cat([faces.repeat(expand_size) for faces in rows])
             images = {name: value[order.to(value.device)] for name, value in images.items()}
-        input_ids, kwargs = super()._expand_inputs_for_generation(
-            expand_size, is_encoder_decoder, input_ids, **kwargs
-        )
-        return input_ids, kwargs | images
+        expand = cast(Any, super())._expand_inputs_for_generation
+        ids, kwargs = expand(expand_size, is_encoder_decoder, input_ids, **kwargs)
+        return ids, kwargs | images
 
 
 AutoModelForCausalLM.register(FaceLLMConfig, FaceLLMForConditionalGeneration)

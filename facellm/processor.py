@@ -24,6 +24,7 @@ from transformers import AutoProcessor
 from transformers.processing_utils import ProcessorMixin
 
 from facellm.config import FaceLLMConfig
+from facellm.context import WORD_NEEDS, untrue_words
 from facellm.conversation import Conversation, FacePart, Turn
 from facellm.errors import FaceLLMError
 from facellm.face import Square, crop_image
@@ -64,6 +65,12 @@ class FaceLLMProcessor(ProcessorMixin):
         self.value_ids = torch.tensor(
             [self.token_id(token) for token in reserved_tokens() if is_pointer(token)]
         )
+        # A word a tokenizer cuts in pieces cannot be held back by one id and is left out.
+        pieces = {
+            word: self.tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
+            for word in WORD_NEEDS
+        }
+        self.word_ids = {word: ids[0] for word, ids in pieces.items() if len(ids) == 1}
 
     def token_id(self, token: str) -> int:
         """Id of a reserved token; ``FaceLLMError`` if the tokenizer does not hold it."""
@@ -71,6 +78,23 @@ class FaceLLMProcessor(ProcessorMixin):
         if index is None or index == self.tokenizer.unk_token_id:
             raise FaceLLMError(f"the tokenizer does not hold the reserved token {token}")
         return index
+
+    def absent_ids(self, input_ids: Tensor, intent: int) -> Tensor:
+        """What an answer to a prompt must not hold: values and words its readings do not bear out.
+
+        Args:
+            input_ids: (T,) ids of the prompt.
+            intent: Id of the answer's first token, what the question asks for.
+
+        Returns:
+            (M,) ids: values that are missing from the prompt, and the words of
+            ``context.WORD_NEEDS`` whose needs are.
+        """
+        text = self.tokenizer.decode(input_ids, skip_special_tokens=False)
+        part = "gaze" if intent == self.token_id("<ask_gaze>") else "head"
+        words = [self.word_ids[w] for w in untrue_words(text, part) if w in self.word_ids]
+        missing = self.value_ids[~torch.isin(self.value_ids, input_ids)]
+        return torch.cat((missing, torch.tensor(words, dtype=missing.dtype)))
 
     @property
     def crop_size(self) -> int:

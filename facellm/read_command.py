@@ -1,8 +1,11 @@
 """``facellm read PATH... [-o TABLE]``: one table row per face of pictures, folders and patterns.
 
-Faces of several pictures are read in one batch; rows come in the order of the files, faces left to
-right. A picture that cannot be used, and one without a face, is never a row and never lost: it is
-listed with its reason in ``<TABLE>.problems.csv`` and counted in the last line.
+Pictures are decoded ahead in processes of their own and read in blocks; rows come in the order of
+the files, faces left to right. A picture that cannot be used, and one without a face, is never a
+row and never lost: it is listed with its reason in ``<TABLE>.problems.csv`` and counted in the last
+line. Finished blocks stand in ``<TABLE>.journal`` until the table is complete, so that a run that
+was interrupted or killed goes on with ``--resume`` and ends in the same table. How the table came
+about stands in ``<TABLE>.manifest.json``.
 
 Example::
 
@@ -14,34 +17,33 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
+import json
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
+from facellm.journal import Block, Journal
 from facellm.picture_files import find_pictures, shown_name
 from facellm.tables import (
     CsvWriter,
     TableFile,
-    TableWriter,
-    check_column_set,
     check_table_path,
-    table_row,
+    column_set,
 )
 
 if TYPE_CHECKING:
     from facellm.assistant import FaceAssistant
-    from facellm.face import BoundingBox
-    from facellm.images import Rgb
+    from facellm.block_reading import ReadOptions
 
-NO_FACE = "no face found"
 EXAMPLES = """\
   facellm read photo.jpg                       CSV on standard output
   facellm read holiday/ -o faces.csv           also .parquet and .jsonl
+  facellm read holiday/ -o faces.csv --resume  go on where a run was interrupted
   facellm read "shots/*.png" -o faces.parquet
   facellm read faces/ --crops -o faces.csv     the pictures already are face crops
 """
@@ -63,6 +65,13 @@ class Tally:
     unreadable: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
 
+    def add(self, block: Block) -> None:
+        """Count a finished block."""
+        self.pictures += block.pictures
+        self.faces += len(block.rows)
+        self.unreadable += block.unreadable
+        self.problems += block.problems
+
     def summary(self, where: str) -> str:
         """The last line of a run."""
         faceless = len(self.problems) - self.unreadable
@@ -71,16 +80,6 @@ class Tally:
             f"{self.unreadable} unreadable"
         )
         return f"{line} ({where})" if self.problems else line
-
-
-@dataclass(frozen=True)
-class Found:
-    """A face that waits for its batch."""
-
-    file: str
-    number: int
-    box: BoundingBox
-    crop: Rgb
 
 
 def new_read_parser() -> argparse.ArgumentParser:
@@ -98,9 +97,24 @@ def new_read_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="fill every action unit, also those that do not hold up on real faces",
     )
-    parser.add_argument("--columns", default="default", metavar="SET", help="default")
+    parser.add_argument(
+        "--columns",
+        default="default",
+        metavar="SET",
+        help="default (py-feat's, and ours), openface or arkit",
+    )
     parser.add_argument(
         "--batch", type=int, default=16, metavar="N", help="faces read at once (default: 16)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that decode pictures ahead; 0 decodes in this one (default: 1)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on where an earlier run of this table stopped"
     )
     return parser
 
@@ -108,21 +122,12 @@ def new_read_parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the verb; raises ``FaceLLMError`` for input that gives no table."""
     args = new_read_parser().parse_intermixed_args(argv)
-    check_column_set(args.columns)
-    check_model_folder(args.model)
-    if args.batch < 1:
-        raise FaceLLMError(f"--batch {args.batch}: must be at least 1")
-    if args.out is not None:
-        check_table_path(args.out)
+    check_arguments(args)
     files, left_out = find_pictures(args.paths)
-    assistant, tally = load_assistant(args.model), Tally()
-    with open_table(args.out) as writer:
-        read_files(assistant, files, writer, tally, args)
-        report_problems(args.out, tally)
-        if tally.unreadable == len(files):
-            file, reason = tally.problems[0]
-            others = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
-            raise FaceLLMError(f"nothing could be read: {file}: {reason}{others}")
+    assistant = load_assistant(args.model)
+    tally = (
+        to_stdout(assistant, files, args) if args.out is None else to_file(assistant, files, args)
+    )
     if not args.quiet:
         where = "listed above" if args.out is None else f"see {problems_path(args.out)}"
         other = f", {left_out} other files left out" if left_out else ""
@@ -130,75 +135,116 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def open_table(out: Path | None) -> AbstractContextManager[TableWriter]:
-    """The table file, or CSV on standard output."""
-    return nullcontext(CsvWriter(sys.stdout, own=False)) if out is None else TableFile(out)
+def check_arguments(args: argparse.Namespace) -> None:
+    """Refuse what would fail later, before anything heavy is imported."""
+    column_set(args.columns)
+    check_model_folder(args.model)
+    if args.batch < 1:
+        raise FaceLLMError(f"--batch {args.batch}: must be at least 1")
+    if args.workers < 0:
+        raise FaceLLMError(f"--workers {args.workers}: must be at least 0")
+    if args.out is not None:
+        check_table_path(args.out)
+    elif args.resume:
+        raise FaceLLMError("--resume needs the table of the earlier run: -o TABLE")
 
 
-def read_files(
-    assistant: FaceAssistant,
-    files: list[Path],
-    writer: TableWriter,
-    tally: Tally,
-    args: argparse.Namespace,
-) -> None:
-    """Read every picture in batches of faces and write the rows."""
-    from tqdm import tqdm
+def options_of(args: argparse.Namespace) -> ReadOptions:
+    """The arguments that say how pictures are read."""
+    from facellm.block_reading import ReadOptions
 
-    # disable=None: a bar on a terminal, silence in a log file.
-    progress = tqdm(files, unit="picture", disable=True if args.quiet else None)
-    batch: list[Found] = []
-    for path in progress:
-        tally.pictures += 1
-        batch += find_faces(assistant, path, tally, crops=args.crops)
-        while len(batch) >= args.batch:
-            write_batch(assistant, batch[: args.batch], writer, args)
-            batch = batch[args.batch :]
-    if batch:
-        write_batch(assistant, batch, writer, args)
+    names = ("columns", "crops", "all_units", "batch", "workers", "quiet")
+    return ReadOptions(**{name: getattr(args, name) for name in names})
 
 
-def find_faces(
-    assistant: FaceAssistant, path: Path, tally: Tally, *, crops: bool
-) -> Iterator[Found]:
-    """Cut the faces out of a picture; one that cannot be used becomes a problem, not an error."""
-    from facellm.crops import upright_crop
-    from facellm.images import load_image
-    from facellm.refine import whole_picture_face
+def to_stdout(assistant: FaceAssistant, files: list[Path], args: argparse.Namespace) -> Tally:
+    """CSV on standard output, block by block; problems on stderr."""
+    from facellm.block_reading import read_blocks
 
-    name, checkpoint = shown_name(path), assistant.checkpoint
+    tally = Tally()
+    writer = CsvWriter(sys.stdout, column_set(args.columns).columns, own=False)
+    for block in read_blocks(assistant, files, 0, options_of(args)):
+        writer.write(block.rows)
+        tally.add(block)
+    for file, reason in tally.problems:
+        print(f"{file}: {reason}", file=sys.stderr)
+    check_any_read(tally)
+    return tally
+
+
+def to_file(assistant: FaceAssistant, files: list[Path], args: argparse.Namespace) -> Tally:
+    """Blocks into the journal, then the table from the journal."""
+    from facellm.block_reading import BLOCK, read_blocks
+
+    path = args.out.with_name(args.out.name + ".journal")
+    journal = Journal(path, run_record(assistant, files, args), resume=args.resume)
     try:
-        pixels = load_image(path)
-    except FaceLLMError as error:
-        tally.unreadable += 1
-        tally.problems.append((name, str(error).removeprefix(f"{path}: ")))
-        return
-    if crops:
-        faces = [whole_picture_face(pixels, checkpoint.landmark_net)]
-    else:
-        faces = assistant.detector.detect(pixels)
-    if not faces:
-        tally.problems.append((name, NO_FACE))
-    tally.faces += len(faces)
-    for number, face in enumerate(faces, start=1):
-        crop = upright_crop(pixels, face, checkpoint.processor.crop_size, whole=crops)
-        yield Found(name, number, face.box_xyxy, crop)
+        for block in read_blocks(assistant, files, journal.blocks, options_of(args)):
+            journal.append(block)
+    except KeyboardInterrupt:
+        done = min(len(files), journal.blocks * BLOCK)
+        print(f"{done} of {len(files)} pictures are done; --resume goes on", file=sys.stderr)
+        raise
+    tally = Tally()
+    with TableFile(args.out, column_set(args.columns).columns) as writer:
+        for block in journal:
+            writer.write(block.rows)
+            tally.add(block)
+        write_problems(args.out, tally)
+        check_any_read(tally)
+        write_manifest(assistant, args, tally)
+    path.unlink()
+    return tally
 
 
-def write_batch(
-    assistant: FaceAssistant, batch: list[Found], writer: TableWriter, args: argparse.Namespace
-) -> None:
-    """Read faces together and append their rows."""
-    from facellm.labels import ACTION_UNITS
+def run_record(
+    assistant: FaceAssistant, files: list[Path], args: argparse.Namespace
+) -> dict[str, Any]:
+    """What must be equal for a run to go on with another run's journal."""
+    from facellm.checkpoint import WEIGHTS
 
-    units = ACTION_UNITS if args.all_units else assistant.checkpoint.calibration.units_on_real_faces
-    readings = assistant.read_crops([found.crop for found in batch])
-    writer.write(
-        [
-            table_row(found.file, found.number, found.box, reading, units)
-            for found, reading in zip(batch, readings, strict=True)
-        ]
+    names = "\n".join(map(shown_name, files)).encode()
+    weights = (assistant.checkpoint.folder / WEIGHTS).read_bytes()
+    return {
+        "facellm": version("facellm"),
+        "weights": hashlib.sha256(weights).hexdigest()[:16],
+        "pictures": len(files),
+        "names": hashlib.sha256(names).hexdigest()[:16],
+        "columns": args.columns,
+        "crops": args.crops,
+        "all_units": args.all_units,
+        "batch": args.batch,
+    }
+
+
+def check_any_read(tally: Tally) -> None:
+    """An input of which nothing could be used is an error, not an empty table."""
+    if tally.unreadable == tally.pictures:
+        file, reason = tally.problems[0]
+        others = f" (and {tally.pictures - 1} more)" if tally.pictures > 1 else ""
+        raise FaceLLMError(f"nothing could be read: {file}: {reason}{others}")
+
+
+def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Tally) -> None:
+    """``TABLE.manifest.json``: how the table came about."""
+    from facellm.block_reading import filled_units
+    from facellm.table_manifest import manifest, manifest_path
+
+    counts = {
+        "pictures": tally.pictures,
+        "faces": tally.faces,
+        "without_a_face": len(tally.problems) - tally.unreadable,
+        "unreadable": tally.unreadable,
+    }
+    record = manifest(
+        assistant.checkpoint,
+        column_set(args.columns).columns,
+        filled_units(assistant, options_of(args)),
+        counts,
+        crops=args.crops,
     )
+    path = manifest_path(args.out)
+    path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def problems_path(out: Path) -> Path:
@@ -206,12 +252,8 @@ def problems_path(out: Path) -> Path:
     return out.with_name(out.name + ".problems.csv")
 
 
-def report_problems(out: Path | None, tally: Tally) -> None:
-    """List files that gave no row: beside the table, or on stderr where there is none."""
-    if out is None:
-        for file, reason in tally.problems:
-            print(f"{file}: {reason}", file=sys.stderr)
-        return
+def write_problems(out: Path, tally: Tally) -> None:
+    """List files that gave no row beside the table."""
     path = problems_path(out)
     path.unlink(missing_ok=True)  # of an earlier run
     if tally.problems:

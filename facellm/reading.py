@@ -14,7 +14,6 @@ Angles are degrees: yaw > 0 turned towards the image's right, pitch > 0 up, roll
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -56,6 +55,7 @@ class Reading:
         generated: Probability that the picture is generated or manipulated.
         pose: Yaw, pitch, roll in degrees, measured; None without landmarks.
         geometry: z-scores against neutral faces; None without landmarks.
+        evidence: Measures of ``geometry`` that stand out and that the expression read rests on.
         quality: Landmark quality in [0, 1]; 0 without landmarks.
         confidence: Largest expression share after calibration, in [0, 1].
         abstain: True where the expression should be left open.
@@ -73,6 +73,7 @@ class Reading:
     generated: float
     pose: tuple[float, float, float] | None = None
     geometry: dict[str, float] | None = None
+    evidence: tuple[str, ...] = ()
     quality: float = 0.0
     confidence: float = 0.0
     abstain: bool = False
@@ -103,43 +104,9 @@ class Reading:
         }
         values["age"] = AgeReading(**record["age"])
         values["gaze"] = tuple(record["gaze"])
+        values["evidence"] = tuple(record["evidence"])
         values["pose"] = None if record["pose"] is None else tuple(record["pose"])
         return cls(**values)
-
-    def to_row(self, units: Collection[int] = ACTION_UNITS) -> dict[str, Any]:
-        """One flat table row; what cannot be filled is None, never 0.
-
-        Args:
-            units: Action units to fill; by default a table fills those that reach AUC .75 on real
-                faces (``Calibration.units_on_real_faces``) and leaves the others blank.
-        """
-        row: dict[str, Any] = {
-            "expression": None if self.abstain else self.top_expression,
-            "confidence": self.confidence,
-            **{name: self.expression[name] for name in EXPRESSIONS},
-        }
-        for number in ACTION_UNITS:
-            unit = self.action_units[number] if number in units else None
-            row[f"AU{number:02d}"] = None if unit is None else unit.probability
-            row[f"AU{number:02d}_intensity"] = None if unit is None else unit.intensity
-        row |= {
-            "apparent_age": self.age.mean,
-            "apparent_age_low": self.age.low,
-            "apparent_age_high": self.age.high,
-            "apparent_male": self.gender["male"],
-            "mask": self.mask,
-            "mouth_open": self.mouth_open,
-            "eyes_closed": self.eyes_closed,
-            "gaze_yaw": self.gaze[0],
-            "gaze_pitch": self.gaze[1],
-            "generated": self.generated,
-        }
-        for index, name in enumerate(("yaw", "pitch", "roll")):
-            row[name] = None if self.pose is None else self.pose[index]
-        row["landmark_quality"] = self.quality if self.geometry is not None else None
-        for name, value in (self.geometry or {}).items():
-            row[f"z_{name}"] = value
-        return row
 
 
 def value_scopes() -> dict[str, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facellm.context import standing_out
 from facellm.errors import FaceLLMError
 from facellm.labels import (
     ACTION_UNITS,
@@ -38,10 +39,13 @@ class Calibration:
     Attributes:
         abstain_below: Expression confidence under which the reading abstains.
         units_on_real_faces: Action units with AUC >= .75 on real faces; the only ones in tables.
+        cited: Expression -> measures an answer may cite for it, with their sign
+            (``lip_corner_lift+``): hiding their region was seen to move that reading. None: all.
     """
 
     abstain_below: float = 0.0
     units_on_real_faces: tuple[int, ...] = ()
+    cited: dict[str, tuple[str, ...]] | None = None
 
     @classmethod
     def load(cls, path: Path) -> Calibration:
@@ -49,6 +53,8 @@ class Calibration:
         try:
             record = json.loads(path.read_text())
             record["units_on_real_faces"] = tuple(record["units_on_real_faces"])
+            if record["cited"] is not None:
+                record["cited"] = {name: tuple(held) for name, held in record["cited"].items()}
             return cls(**record)
         except (ValueError, TypeError, KeyError) as error:
             raise FaceLLMError(f"{path}: not a calibration of this version ({error})") from error
@@ -83,6 +89,24 @@ def quantile(probabilities: Floats, share: float) -> float:
     before = float(cumulative[index - 1]) if index else 0.0
     inside = (share - before) / max(float(probabilities[index]), 1e-9)
     return max(0.0, index - 0.5 + min(max(inside, 0.0), 1.0))
+
+
+def signed_measure(name: str, zscore: float) -> str:
+    """``lip_corner_lift+`` for a lift above neutral faces, ``...-`` for one below."""
+    return f"{name}{'+' if zscore > 0 else '-'}"
+
+
+def evidence_for(
+    expression: str, measured: Measured | None, calibration: Calibration
+) -> tuple[str, ...]:
+    """Measures that stand out and that the calibration lets an answer cite for the expression."""
+    if measured is None:
+        return ()
+    found = standing_out(measured.zscores)
+    if calibration.cited is None:
+        return tuple(found)
+    allowed = calibration.cited.get(expression, ())
+    return tuple(n for n in found if signed_measure(n, measured.zscores[n]) in allowed)
 
 
 def reading_from_logprobs(
@@ -131,6 +155,7 @@ def reading_from_logprobs(
         generated=float(of("fake")[1]),
         pose=None if measured is None else measured.pose,
         geometry=None if measured is None else measured.zscores,
+        evidence=evidence_for(max(expression, key=expression.__getitem__), measured, calibration),
         quality=0.0 if measured is None else measured.quality,
         confidence=confidence,
         abstain=confidence < calibration.abstain_below,

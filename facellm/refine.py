@@ -99,7 +99,7 @@ def _reframe(points: NDArray[np.float32], degrees: float) -> Square:
     if degrees == 0:
         return square_around(Landmarks(points).box)
     turn = turn_around((0.0, 0.0), degrees)
-    square = square_around(Landmarks(turn.apply(points)).box)
+    square = square_around(Landmarks(turn.apply(points).astype(np.float32)).box)
     middle = np.array([square.left + square.side / 2, square.top + square.side / 2])
     x, y = turn.undo(middle)
     return Square(x - square.side / 2, y - square.side / 2, square.side)

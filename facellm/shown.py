@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from facellm.context import CITED_GEOMETRY, reading_text
+from facellm.context import CITED_GEOMETRY, SIDES, reading_text
 from facellm.reading import Reading
 
-_DEGREES = r"<deg_(-?\d+)>"
+_AXES = {word: axis for axis, words in enumerate(SIDES.values()) for word in words}
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Shown:
         mask: Answer and its probability in per cent; so are ``mouth_open`` and ``eyes_closed``.
         mouth_open: See ``mask``.
         eyes_closed: See ``mask``.
-        gaze: Yaw and pitch in degrees.
+        gaze: Yaw and pitch in degrees, 0 where straight.
         generated: Whether generated is likelier than real, and that side's probability in per cent.
-        pose: Yaw, pitch, roll in degrees; None without landmarks.
-        geometry: Words of a measure -> z-score; None without landmarks.
+        pose: Yaw, pitch, roll in degrees, 0 where straight; None without landmarks.
+        geometry: Words of a cited measure -> z-score; None without landmarks.
     """
 
     unsure: bool
@@ -73,6 +73,16 @@ def _answer(query: str, yes: str, text: str) -> tuple[bool, int]:
     return label == yes, int(percent)
 
 
+def _angles(name: str, text: str) -> tuple[int, int, int]:
+    """Degrees by axis of what the context says of ``head`` or ``gaze``."""
+    _groups(rf"( {name} )", text)
+    angles = [0, 0, 0]
+    for word, degrees in re.findall(rf" {name} ([a-z-]+)<deg_(-?\d+)>", text):
+        angles[_AXES[word]] = int(degrees)
+    yaw, pitch, roll = angles
+    return yaw, pitch, roll
+
+
 def shown_in(text: str) -> Shown:
     """Values in a context text.
 
@@ -81,12 +91,9 @@ def shown_in(text: str) -> Shown:
     """
     pose = geometry = None
     if "<no_geometry>" not in text:
-        yaw, pitch, roll = map(int, _groups(rf" pose{_DEGREES}{_DEGREES}{_DEGREES}", text))
-        pose = (yaw, pitch, roll)
-        geometry = {
-            words: int(_groups(rf" {words}<z_([+-]\d)>", text)[0])
-            for words in CITED_GEOMETRY.values()
-        }
+        pose = _angles("head", text)
+        words = "|".join(CITED_GEOMETRY.values())
+        geometry = {name: int(z) for name, z in re.findall(rf" ({words})<z_([+-]\d)>", text)}
     age, low, high = map(int, _groups(r"<q_age><age_(\d+)><age_(\d+)><age_(\d+)>", text))
     gender, percent = _groups(r"<q_gender><(\w+)><p_(\d+)>", text)
     found = re.findall(r"<q_au(\d+)><level_(\d)><p_(\d+)>", text)
@@ -101,10 +108,7 @@ def shown_in(text: str) -> Shown:
         mask=_answer("mask", "yes", text),
         mouth_open=_answer("mouth_open", "yes", text),
         eyes_closed=_answer("eyes_closed", "yes", text),
-        gaze=(
-            int(_groups(rf"<q_gaze_yaw>{_DEGREES}", text)[0]),
-            int(_groups(rf"<q_gaze_pitch>{_DEGREES}", text)[0]),
-        ),
+        gaze=_angles("gaze", text)[:2],
         generated=_answer("fake", "generated", text),
         pose=pose,
         geometry=geometry,

@@ -1,4 +1,4 @@
-"""Rows of readings -> CSV, Parquet or JSON lines, with one fixed set of columns.
+"""Rows of readings -> CSV, Parquet or JSON lines, in one of the sets of ``table_columns``.
 
 A table is written in chunks beside its final name (``faces.csv.part``) and renamed when it is
 complete, so a killed run leaves no half table that looks whole. What could not be filled is empty
@@ -6,70 +6,33 @@ in CSV and null in the other two, never 0.
 
 Example line of a CSV (shortened)::
 
-    file,face,left,top,right,bottom,expression,confidence,...,AU12,AU12_intensity,...,z_nose_to_lip
-    photo.jpg,1,172.3,73.1,266.0,190.4,happiness,0.91,...,0.88,0.61,...,-0.4
-
-Boxes are pixels of the picture as it is seen; shares and probabilities lie in [0, 1]; angles are
-degrees, ages years, ``z_`` columns standard deviations from neutral faces.
+    input,frame,time,face,FaceRectX,FaceRectY,...,AU12,...,happiness,...,z_nose_to_lip,x_0,...
+    photo.jpg,0,,1,172.3,73.1,...,0.88,...,0.91,...,-0.4,181.2,...
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from facellm.errors import FaceLLMError
-from facellm.face import BoundingBox
-from facellm.geometry import MEASURES
-from facellm.labels import ACTION_UNITS, EXPRESSIONS
-from facellm.reading import AgeReading, Reading, UnitReading
+from facellm.table_columns import COLUMN_SETS, ColumnSet, Row, TableEntry
 
-Row = dict[str, Any]
-BOX = ("left", "top", "right", "bottom")
 PLACES = 5  # decimals kept
-TEXT_COLUMNS = ("file", "expression")
-COLUMN_SETS = ("default",)
+TEXT_COLUMNS = ("input", "expression")
+COUNT_COLUMNS = ("frame", "face", "face_id", "success")
 FORMATS = (".csv", ".parquet", ".jsonl")
 PARQUET_ROWS = 2048  # rows of a Parquet group, all that is held in memory
 
 
-def table_columns() -> tuple[str, ...]:
-    """Every column, in order: asked of a reading with everything filled, so both always agree."""
-    full = Reading(
-        expression=dict.fromkeys(EXPRESSIONS, 0.0),
-        action_units=dict.fromkeys(ACTION_UNITS, UnitReading(0.0, 0.0)),
-        age=AgeReading(0.0, 0.0, 0.0),
-        gender={"female": 0.5, "male": 0.5},
-        mask=0.0,
-        mouth_open=0.0,
-        eyes_closed=0.0,
-        gaze=(0.0, 0.0),
-        generated=0.0,
-        pose=(0.0, 0.0, 0.0),
-        geometry=dict.fromkeys(MEASURES, 0.0),
-    )
-    return ("file", "face", *BOX, *full.to_row())
-
-
-def table_row(
-    file: str, number: int, box: BoundingBox, reading: Reading, units: Collection[int]
-) -> Row:
-    """One face as a row; columns the reading leaves out are None.
-
-    Args:
-        file: Name of the picture.
-        number: 1, 2 ... left to right.
-        box: Pixels.
-        reading: Of this face.
-        units: Action units to fill.
-    """
-    values = {"file": file, "face": number, **dict(zip(BOX, box.to_list(), strict=True))}
-    values |= reading.to_row(units)
-    return {name: rounded(values.get(name)) for name in table_columns()}
+def table_row(entry: TableEntry, columns: ColumnSet) -> Row:
+    """One face as a row; columns that cannot be filled are None."""
+    values = columns.row(entry)
+    return {name: rounded(values.get(name)) for name in columns.columns}
 
 
 def rounded(value: Any) -> Any:
@@ -77,10 +40,11 @@ def rounded(value: Any) -> Any:
     return round(value, PLACES) if isinstance(value, float) else value
 
 
-def check_column_set(name: str) -> None:
-    """Refuse a set of columns that does not exist."""
+def column_set(name: str) -> ColumnSet:
+    """A set of columns by its name; ``FaceLLMError`` for one that does not exist."""
     if name not in COLUMN_SETS:
         raise FaceLLMError(f"unknown column set {name!r}; legal: {', '.join(COLUMN_SETS)}")
+    return COLUMN_SETS[name]
 
 
 def check_table_path(path: Path) -> None:
@@ -110,12 +74,13 @@ class CsvWriter:
 
     Args:
         file: Open for text; closed by ``close`` if ``own``.
+        columns: In order.
         own: False for standard output.
     """
 
-    def __init__(self, file: IO[str], *, own: bool = True) -> None:
+    def __init__(self, file: IO[str], columns: Sequence[str], *, own: bool = True) -> None:
         self.file, self.own = file, own
-        self.writer = csv.DictWriter(file, table_columns(), lineterminator="\n")
+        self.writer = csv.DictWriter(file, columns, lineterminator="\n")
         self.writer.writeheader()
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -147,16 +112,16 @@ class JsonLinesWriter:
 class ParquetWriter:
     """Parquet with a schema that does not depend on the rows; groups of 2,048 rows."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
         import pyarrow
         from pyarrow import parquet
 
         def kind(name: str) -> Any:
             if name in TEXT_COLUMNS:
                 return pyarrow.string()
-            return pyarrow.int64() if name == "face" else pyarrow.float64()
+            return pyarrow.int64() if name in COUNT_COLUMNS else pyarrow.float64()
 
-        self.schema = pyarrow.schema([(name, kind(name)) for name in table_columns()])
+        self.schema = pyarrow.schema([(name, kind(name)) for name in columns])
         self.to_table = pyarrow.Table.from_pylist
         self.writer = parquet.ParquetWriter(path, self.schema)
         self.held: list[Row] = []
@@ -182,20 +147,25 @@ class TableFile:
     """A table on disk that appears under its name only when it is complete.
 
     Use as a context; leaving it by an exception removes what was written.
+
+    Args:
+        path: ``.csv``, ``.parquet`` or ``.jsonl``.
+        columns: In order.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self.path, self.columns = path, columns
         self.part = path.with_name(path.name + ".part")
         self.writer = self._open(path.suffix.lower())
 
     def _open(self, suffix: str) -> TableWriter:
         try:
             if suffix == ".parquet":
-                return ParquetWriter(self.part)
+                return ParquetWriter(self.part, self.columns)
             if suffix == ".jsonl":
                 return JsonLinesWriter(self.part)
-            return CsvWriter(self.part.open("w", encoding="utf-8", newline=""))
+            file = self.part.open("w", encoding="utf-8", newline="")
+            return CsvWriter(file, self.columns)
         except OSError as error:
             raise FaceLLMError(f"{self.path}: cannot be written ({error.strerror})") from error
 

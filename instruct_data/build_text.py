@@ -34,6 +34,8 @@ from .questions import sample_question
 from .synthetic_readings import sample_reading
 
 FACE_COUNTS, FACE_SHARES = (0, 1, 2, 3), (0.04, 0.8, 0.12, 0.04)
+# Refusals have the widest range of wordings, descriptions are the longest answers.
+OFTEN = frozenset({"off_topic", "out_of_bounds", "describe"})
 Rng = np.random.Generator
 
 
@@ -47,9 +49,11 @@ def corpus_line(readings: list[Reading], intents: list[str], rng: Rng) -> dict[s
 
 
 def draw_intents(rng: Rng) -> list[str]:
-    """One to five different intents, all equally often."""
+    """One to five different intents; those in ``OFTEN`` about twice as often as the others."""
     count = int(rng.integers(1, 6))
-    return [INTENTS[i] for i in rng.permutation(len(INTENTS))[:count]]
+    weights = np.array([2.0 if intent in OFTEN else 1.0 for intent in INTENTS])
+    picked = rng.choice(len(INTENTS), count, replace=False, p=weights / weights.sum())
+    return [INTENTS[i] for i in picked]
 
 
 def synthetic_lines(count: int, seed: int) -> Iterator[dict[str, Any]]:

@@ -49,55 +49,6 @@ UNSURE = (
     "I leave the expression open, it is unclear: {e} ({p} %) or {e2} ({q} %).",
     "I cannot tell the expression: {e} ({p} %) and {e2} ({q} %) are close.",
 )
-# In a description: shorter, the second share is left out.
-SHORT_LOW = (
-    "{S} {h} shows {e} ({p} %), or {e2}.",
-    "{e} ({p} %), {h}, or {e2}.",
-    "{h} {e} ({p} %), or {e2}.",
-    "It {h} reads as {e} ({p} %), or {e2}.",
-    "{S} shows {e} ({p} %), {h}, or {e2}.",
-    "{h} {e} ({p} %), or else {e2}.",
-    "What shows is {h} {e} ({p} %), or {e2}.",
-    "{e} {h} shows ({p} %), or {e2}.",
-    "I read {e}, {h} ({p} %), or {e2}.",
-    "With {p} %, {h} {e}, or {e2}.",
-)
-SHORT_UNSURE = (
-    "I cannot tell the expression: {e} or {e2}.",
-    "The expression is unclear: {e} or {e2}.",
-    "I cannot tell: {e} or {e2} may show.",
-    "I cannot tell the expression, {e} or {e2}.",
-    "Unclear: it may be {e} or {e2}.",
-    "The expression stays unclear, {e} or {e2}.",
-    "I cannot tell whether {e} or {e2} shows.",
-    "From this picture I cannot tell: {e} or {e2}.",
-    "The expression is open, unclear: {e} or {e2}.",
-    "I cannot tell the expression: {e} and {e2} are close.",
-)
-SHORT_UNITS = (
-    "Active: {units}.",
-    "It shows {units}.",
-    "I read {units}.",
-    "Units: {units}.",
-    "FACS: {units}.",
-    "Found: {units}.",
-    "Active units: {units}.",
-    "It has {units}.",
-    "I find {units}.",
-    "AUs: {units}.",
-)
-SHORT_AGE = (
-    "Apparent age about {a} ({lo} to {hi}), {looks} {g}.",
-    "About {a} ({lo} to {hi}), {looks} {g}.",
-    "Looks about {a} old ({lo} to {hi}), {looks} {g}.",
-    "Apparent age: {a} ({lo} to {hi}), {looks} {g}.",
-    "Age about {a} ({lo} to {hi}), {looks} {g}.",
-    "Around {a} ({lo} to {hi}), {looks} {g}.",
-    "Appears about {a} old ({lo} to {hi}), {looks} {g}.",
-    "About {a} old ({lo} to {hi}), {looks} {g}.",
-    "I estimate {a} ({lo} to {hi}), {looks} {g}.",
-    "Looks {a} old ({lo} to {hi}), {looks} {g}.",
-)
 UNITS = (
     "Active action units: {units}.",
     "{S} shows {units}.",
@@ -199,6 +150,14 @@ POSE = (
     "From the landmarks: the head is {parts}.",
     "In this picture the head is {parts}.",
 )
+# By axis: ``d`` degrees, ``w`` the side.
+POSE_ANGLES = (
+    "turned {d} degrees towards the image's {w} side",
+    "tilted {d} degrees {w}",
+    "leaning {d} degrees {w}",
+)
+HEAD_ANGLES = ("turned {d} degrees to the image's {w}", *POSE_ANGLES[1:])
+GAZE_ANGLES = ("{d} degrees towards the image's {w} side", "{d} degrees {w}")
 STRAIGHT = (
     "straight, facing the camera",
     "straight",

@@ -1,8 +1,8 @@
 """Sentences of one face: what the context shows, put into words.
 
 Each clause keeps the order of the reading's tokens. Bounds: an expression is "clearly" shown from
-80 % and "probably" from 50 %; angles under 10 degrees are straight; a measure is cited from one
-standard deviation off neutral faces.
+80 % and "probably" from 50 %. Which angles are straight and which measures may be cited is decided
+in the context (``facellm.context``): what stands there is said.
 
 Example: ``write_age(face, Writer(rng, 0))`` -> ``"The apparent age is about 34 years (27 to 42)."``
 """
@@ -13,16 +13,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from facellm.context import SIDES, STRAIGHT
 from facellm.labels import FACS
 from facellm.shown import Shown, ShownUnit
 
 from . import grammar_phrases as phrases
+from . import grammar_short as brief
 from .wording import choose
 
 HIGH, MIDDLE = 80, 50  # per cent from which an expression is "clearly" or "probably" shown
 BINARY_MIDDLE = 65  # of two classes the likelier one never falls below 50 %
-STRAIGHT_BELOW = 10  # degrees
-STANDS_OUT = 1  # |z| from which a measure is cited
 DESCRIBED_UNITS = DESCRIBED_ANGLES = 2
 LEVELS = ("", "weak", "weak", "moderate", "strong", "strong")
 
@@ -88,8 +88,8 @@ def joined(parts: Sequence[str]) -> str:
 def write_expression(face: Shown, writer: Writer, *, short: bool = False) -> str:
     """Label with hedge and share; the second likeliest where the first is weak."""
     (name, share), (second, next_share) = face.expressions
-    weak = phrases.SHORT_LOW if short else phrases.EXPRESSION_LOW
-    unsure = phrases.SHORT_UNSURE if short else phrases.UNSURE
+    weak = brief.LOW if short else phrases.EXPRESSION_LOW
+    unsure = brief.UNSURE if short else phrases.UNSURE
     return writer.write(
         unsure if face.unsure else phrases.EXPRESSION if share >= MIDDLE else weak,
         e=expression_noun(name),
@@ -155,37 +155,24 @@ def write_eyes(face: Shown, writer: Writer) -> str:
     return writer.write(phrases.STATE, part="eyes are", state=state, p=percent, h=hedge)
 
 
-def pose_parts(face: Shown, style: int) -> str:
-    """``turned 20 degrees towards the image's right side and tilted 10 degrees up``."""
-    yaw, pitch, roll = face.pose or (0, 0, 0)
-    parts = []
-    if abs(yaw) >= STRAIGHT_BELOW:
-        side = "right" if yaw > 0 else "left"
-        parts.append(f"turned {abs(yaw)} degrees towards the image's {side} side")
-    if abs(pitch) >= STRAIGHT_BELOW:
-        parts.append(f"tilted {abs(pitch)} degrees {'up' if pitch > 0 else 'down'}")
-    if abs(roll) >= STRAIGHT_BELOW:
-        sense = "clockwise" if roll > 0 else "counter-clockwise"
-        parts.append(f"leaning {abs(roll)} degrees {sense}")
-    return joined(parts) if parts else phrases.STRAIGHT[style]
+def angle_parts(angles: Sequence[int], forms: Sequence[str]) -> list[str]:
+    """Yaw, pitch, roll that are not straight, in words: ``["tilted 10 degrees up"]``."""
+    axes = zip(angles, forms, SIDES.values(), strict=False)
+    return [form.format(d=abs(angle), w=words[angle > 0]) for angle, form, words in axes if angle]
 
 
 def write_pose(face: Shown, writer: Writer) -> str:
     """Head pose in words and degrees."""
     if face.pose is None:
         return writer.write(phrases.NO_POSE)
-    return writer.write(phrases.POSE, parts=pose_parts(face, writer.style))
+    parts = angle_parts(face.pose, phrases.POSE_ANGLES)
+    straight = phrases.STRAIGHT[writer.style]
+    return writer.write(phrases.POSE, parts=joined(parts) if parts else straight)
 
 
 def write_gaze(face: Shown, writer: Writer) -> str:
     """Gaze in words and degrees."""
-    yaw, pitch = face.gaze
-    parts = []
-    if abs(yaw) >= STRAIGHT_BELOW:
-        side = "right" if yaw > 0 else "left"
-        parts.append(f"{abs(yaw)} degrees towards the image's {side} side")
-    if abs(pitch) >= STRAIGHT_BELOW:
-        parts.append(f"{abs(pitch)} degrees {'up' if pitch > 0 else 'down'}")
+    parts = angle_parts(face.gaze, phrases.GAZE_ANGLES)
     return writer.write(phrases.GAZE, parts=joined(parts) if parts else phrases.GAZE_STRAIGHT)
 
 
@@ -198,11 +185,9 @@ def write_deepfake(face: Shown, writer: Writer) -> str:
 
 
 def reasons(face: Shown) -> list[str]:
-    """What was measured and stands out, with the active units that agree with it."""
+    """What was measured and may be cited, with the active units that agree with it."""
     found: list[str] = []
     for words, z in (face.geometry or {}).items():
-        if abs(z) < STANDS_OUT:
-            continue
         sign = 1 if z > 0 else -1
         against = "" if found else " against neutral faces"
         text = f"{phrases.MEASURES[words][z < 0]} ({z:+d} SD{against})"
@@ -234,25 +219,18 @@ def _states(face: Shown) -> str:
 
 
 def _head(face: Shown) -> str:
-    """Head pose without degrees, at most two: ``turned to the image's right, tilted up``."""
+    """Head pose, at most two angles: ``turned 20 degrees to the image's right``."""
     if face.pose is None:
         return "not measured"
-    yaw, pitch, roll = face.pose
-    parts = []
-    if abs(yaw) >= STRAIGHT_BELOW:
-        parts.append(f"turned to the image's {'right' if yaw > 0 else 'left'}")
-    if abs(pitch) >= STRAIGHT_BELOW:
-        parts.append(f"tilted {'up' if pitch > 0 else 'down'}")
-    if abs(roll) >= STRAIGHT_BELOW:
-        parts.append(f"leaning {'clockwise' if roll > 0 else 'counter-clockwise'}")
-    return ", ".join(parts[:DESCRIBED_ANGLES]) if parts else "straight"
+    parts = angle_parts(face.pose, phrases.HEAD_ANGLES)
+    return ", ".join(parts[:DESCRIBED_ANGLES]) or STRAIGHT
 
 
 def _age_and_gender(face: Shown, writer: Writer) -> str:
     age, low, high = face.age
     gender, percent = face.gender
     looks = "looks" if percent >= HIGH else "probably looks"
-    return writer.write(phrases.SHORT_AGE, a=years(age), lo=low, hi=high, looks=looks, g=gender)
+    return writer.write(brief.AGE, a=years(age), lo=low, hi=high, looks=looks, g=gender)
 
 
 def write_description(face: Shown, writer: Writer) -> str:
@@ -260,11 +238,9 @@ def write_description(face: Shown, writer: Writer) -> str:
     sentences = [write_expression(face, writer, short=True)]
     if face.units:
         names = [unit_name(unit.number) for unit in face.units[:DESCRIBED_UNITS]]
-        sentences.append(writer.write(phrases.SHORT_UNITS, units=", ".join(names)))
+        sentences.append(writer.write(brief.UNITS, units=", ".join(names)))
     sentences.append(_age_and_gender(face, writer))
-    states = _states(face)
-    sentences.append(f"{states[0].upper()}{states[1:]}.")
-    sentences.append(f"Head {_head(face)}.")
+    sentences.append(writer.write(brief.STATE, st=_states(face), hd=_head(face)))
     return " ".join(sentences)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from facellm.context import CITED_GEOMETRY
+from facellm.context import CITED_GEOMETRY, standing_out
 from facellm.labels import ACTION_UNITS, EXPRESSIONS, GAZE_DEGREES
 from facellm.reading import UNIT_SHOWN, AgeReading, Reading, UnitReading, value_scopes
 
 NO_GEOMETRY_RATE = 0.1
+CITED_RATE = 0.7
 ABSTAIN_BELOW = 0.45
 MOST_ACTIVE = 6
 
@@ -75,6 +76,11 @@ def sample_reading(rng: np.random.Generator) -> Reading:
     confidence = max(expression.values())
     male = _probability(rng)
     measured = rng.random() >= NO_GEOMETRY_RATE
+    geometry = {
+        name: float(rng.uniform(-4, 4) if rng.random() < 0.5 else rng.uniform(-0.9, 0.9))
+        for name in CITED_GEOMETRY
+    }
+    evidence = [name for name in standing_out(geometry) if rng.random() < CITED_RATE]
     return Reading(
         expression=expression,
         action_units=_units(rng),
@@ -86,12 +92,8 @@ def sample_reading(rng: np.random.Generator) -> Reading:
         gaze=(_angle(rng, GAZE_DEGREES[-1]), _angle(rng, GAZE_DEGREES[-1])),
         generated=_probability(rng),
         pose=(_angle(rng, 80), _angle(rng, 50), _angle(rng, 60)) if measured else None,
-        geometry={
-            name: float(rng.uniform(-4, 4) if rng.random() < 0.5 else rng.uniform(-0.9, 0.9))
-            for name in CITED_GEOMETRY
-        }
-        if measured
-        else None,
+        geometry=geometry if measured else None,
+        evidence=tuple(evidence) if measured else (),
         quality=float(rng.uniform(0.5, 1)) if measured else 0.0,
         confidence=confidence,
         # The threshold is blurred: whether it is met must be read, not recomputed.

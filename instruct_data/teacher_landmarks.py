@@ -44,7 +44,7 @@ def training_rows(name: str, frame: pd.DataFrame) -> np.ndarray:
 
 def label_file(parquet: Path, out: Path, limit: int, seed: int) -> None:
     """Label up to ``limit`` training rows of one parquet file and write ``out/<set>.npz``."""
-    import mediapipe as mp
+    import mediapipe as mp  # type: ignore[import-not-found]
 
     frame = pd.read_parquet(parquet)
     rows = np.random.default_rng(seed).permutation(training_rows(parquet.stem, frame))[:limit]
@@ -73,7 +73,7 @@ def label_file(parquet: Path, out: Path, limit: int, seed: int) -> None:
 
 def main() -> None:
     """Command line: ``python teacher_landmarks.py --data DIR --out DIR``."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the parquet files")
     parser.add_argument("--out", type=Path, required=True, help="folder for the npz files")
     parser.add_argument("--limit", type=int, default=9000, help="rows per set")

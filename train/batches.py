@@ -24,7 +24,11 @@ from .augment import Jitter, augment_pixels, move_points, sample_crop
 
 IMAGE_SIZE = 192
 PIXEL_MEAN, PIXEL_STD = 0.5, 0.25
-SHARES = {"ferplus": 0.58, "utkface": 0.22, "rig": 0.12, "fake": 0.05, "mask": 0.03}
+# Shares of a batch: real faces lead at first; renders, whose labels are learned slowest, later.
+MIXES = {
+    "first": {"ferplus": 0.58, "utkface": 0.22, "rig": 0.12, "fake": 0.05, "mask": 0.03},
+    "second": {"ferplus": 0.41, "utkface": 0.20, "rig": 0.28, "fake": 0.08, "mask": 0.03},
+}
 JITTERS = {
     "ferplus": Jitter(),
     "utkface": Jitter(zoom=(0.85, 1.45), degrees=12.0),
@@ -66,9 +70,10 @@ class EncoderBatches:
         cache: Folder of prepared sets.
         batch: Pictures a step.
         seed: With the step number, all the randomness there is.
+        mix: Key of ``MIXES``.
     """
 
-    def __init__(self, cache: Path, batch: int, seed: int) -> None:
+    def __init__(self, cache: Path, batch: int, seed: int, mix: str = "first") -> None:
         self.batch_size, self.seed = batch, seed
         names = ("ferplus", "utkface", "real_vs_stylegan2", "forged", "face_mask", "painted", "rig")
         self.sets = {name: PreparedSet(cache / name) for name in names}
@@ -76,7 +81,9 @@ class EncoderBatches:
         shown = self.sets["ferplus"].labels["votes"][self.train["ferplus"]]
         keep = (shown[:, 9] < 3) & (shown[:, :9].sum(1) > 0)  # "no face" votes
         self.train["ferplus"] = self.train["ferplus"][keep]
-        self.sources = [name for name, share in SHARES.items() for _ in range(round(share * batch))]
+        self.sources = [
+            name for name, share in MIXES[mix].items() for _ in range(round(share * batch))
+        ]
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Tensors of one step: pixel_values (B, 3, S, S), landmarks (B, 68, 2) and the labels."""

@@ -43,7 +43,7 @@ def new_model(processor: FaceLLMProcessor) -> FaceLLMForConditionalGeneration:
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=processor.token_id("<|end|>"),
-        attn_implementation="eager",
+        attn_implementation="eager",  # type: ignore[call-arg]
     )
     config = FaceLLMConfig(
         vision_config=ConvHybridConfig(image_size=IMAGE_SIZE),

@@ -1,11 +1,13 @@
-"""Stage ``encoder``: vision tower + FRGCA, trained through throw-away heads.
+r"""Stage ``encoder``: vision tower + FRGCA, trained through throw-away heads.
 
 No head is shipped (ARCHITECTURE.md, decision 1): the readout tokens of the language model take
 over, and must come within half a point of these heads, which is what ``evaluate`` prints.
 
 Command::
 
-    python -m facellm.train.encoder --cache .cache/default --out .cache/default/encoder --steps 4000
+    python -m facellm.train.encoder --cache .cache/default
+    python -m facellm.train.encoder --cache .cache/default --out .cache/default/encoder_second \
+        --start .cache/default/encoder/checkpoint.pt --mix second --steps 3700 --lr 8e-4
 
 Resumes from ``<out>/checkpoint.pt``; every step's batch depends on seed and step number only.
 """
@@ -37,6 +39,8 @@ from .batches import EncoderBatches
 from .encoder_losses import WEIGHTS, TaskLoss, mixup, task_losses
 from .evaluate_encoder import evaluate
 
+FIRST, SECOND = "encoder", "encoder_second"  # folders of the two stretches in the cache
+
 
 @dataclass(frozen=True)
 class EncoderRun:
@@ -51,6 +55,8 @@ class EncoderRun:
         ema: Decay of the averaged weights that are evaluated and kept.
         mixup: Alpha of mixup between expression rows; 0 is off (it slows the first few epochs).
         seed: Of weights and batches.
+        mix: Shares of the sets in a batch (``batches.MIXES``).
+        start: Checkpoint whose weights the run starts from; empty for random ones.
     """
 
     steps: int = 3600
@@ -61,6 +67,8 @@ class EncoderRun:
     ema: float = 0.998
     mixup: float = 0.0
     seed: int = 7
+    mix: str = "first"
+    start: str = ""
 
 
 class ThrowAwayHeads(nn.Module):
@@ -154,14 +162,25 @@ def set_mean_shape(model: EncoderTrainee, source: EncoderBatches) -> None:
         frlp.shape_scale.fill_(float(stacked.std(0).mean()))
 
 
+def trained_encoder(cache: Path) -> EncoderTrainee:
+    """The averaged weights of the second stretch of training, for inference."""
+    state = torch.load(cache / SECOND / "checkpoint.pt", weights_only=True)
+    encoder = EncoderTrainee().eval()
+    encoder.load_state_dict(state["averaged"])
+    return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
 class EncoderTraining:
     """The training loop with its checkpoint."""
 
     def __init__(self, run: EncoderRun, cache: Path, out: Path) -> None:
         torch.manual_seed(run.seed)
         self.run, self.out, self.cache = run, out, cache
-        self.source = EncoderBatches(cache, run.batch, run.seed)
+        self.source = EncoderBatches(cache, run.batch, run.seed, run.mix)
         self.model = EncoderTrainee().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if run.start:
+            state = torch.load(run.start, weights_only=True)
+            self.model.load_state_dict(state["averaged"])
         set_mean_shape(self.model, self.source)
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
         groups = parameter_groups(self.model, run.weight_decay)
@@ -260,7 +279,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     run = EncoderRun(**{name: getattr(args, name) for name in asdict(EncoderRun())})
-    EncoderTraining(run, args.cache, args.out or args.cache / "encoder").train()
+    EncoderTraining(run, args.cache, args.out or args.cache / FIRST).train()
 
 
 if __name__ == "__main__":

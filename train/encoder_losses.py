@@ -19,7 +19,7 @@ from facellm.labels import ACTION_UNITS, AU_LEVELS, MAX_AGE
 # forty expressions in its noise.
 WEIGHTS = {
     "expr": 1.0, "age": 0.4, "age_years": 0.04, "male": 1.0, "mask": 1.0, "fake": 1.5,
-    "mouth_open": 0.3, "eyes_closed": 0.3, "au": 2.0, "gaze": 0.3, "points": 1.0,
+    "mouth_open": 0.3, "eyes_closed": 0.3, "au": 3.0, "gaze": 1.0, "points": 1.0,
 }  # fmt: skip
 
 

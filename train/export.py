@@ -22,16 +22,8 @@ from facellm.prepared import PreparedSet
 from facellm.readout import Calibration
 
 from .default_model import new_model, new_processor
-from .encoder import EncoderTrainee
+from .encoder import trained_encoder
 from .evaluate_encoder import evaluate
-
-
-def load_encoder(cache: Path) -> EncoderTrainee:
-    """The averaged encoder with its heads."""
-    state = torch.load(cache / "encoder" / "checkpoint.pt", weights_only=True)
-    encoder = EncoderTrainee().eval()
-    encoder.load_state_dict(state["averaged"])
-    return encoder
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -46,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     model = new_model(processor)
     state = torch.load(args.cache / "connector" / "checkpoint.pt", weights_only=True)
     model.load_state_dict(state["model"])
-    encoder = load_encoder(args.cache)
+    encoder = trained_encoder(args.cache)
     model.vision_tower.load_state_dict(encoder.vision_tower.state_dict())
     model.region_attention.load_state_dict(encoder.region_attention.state_dict())
     kept = args.out / CALIBRATION

@@ -23,7 +23,7 @@ from facellm.folders import default_cache
 from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS, GAZE_DEGREES, QUERIES
 
 from .batches import EncoderBatches
-from .encoder import EncoderTrainee
+from .encoder import trained_encoder
 from .encoder_losses import age_distribution
 
 GAZE_SIGMA = 4.0  # degrees
@@ -49,7 +49,11 @@ def head_distributions(out: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def targets(batch: dict[str, Tensor], out: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Target distribution of every query: the label where there is one, else the head's."""
+    """Target distribution of every query: the label where there is one, else the head's.
+
+    Action units always follow the heads: a distribution on every picture says more than a level on
+    the renders alone.
+    """
     shares = head_distributions(out)
     votes = batch["expr"][:, : len(EXPRESSIONS)]
     clear = votes.sum(1) > 0.3  # NaN compares false: rows without votes keep the head's
@@ -59,10 +63,6 @@ def targets(batch: dict[str, Tensor], out: dict[str, Tensor]) -> dict[str, Tenso
     for name in ("gender", "mask", "fake", "mouth_open", "eyes_closed"):
         label = batch[HEAD_OF.get(name, name)]
         shares[name][label >= 0] = torch.nn.functional.one_hot(label[label >= 0], 2).float()
-    rows = (batch["au"] >= 0).all(1)
-    for index, number in enumerate(ACTION_UNITS):
-        level = batch["au"][rows, index]
-        shares[f"au{number}"][rows] = torch.nn.functional.one_hot(level, AU_LEVELS).float()
     for index, name in enumerate(("gaze_yaw", "gaze_pitch")):
         rows = torch.isfinite(batch["gaze"][:, index])
         shares[name][rows] = gaze_distribution(batch["gaze"][rows, index])
@@ -78,11 +78,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    state = torch.load(args.cache / "encoder" / "checkpoint.pt", weights_only=True)
-    model = EncoderTrainee().eval()
-    model.load_state_dict(state["averaged"])
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    source = EncoderBatches(args.cache, 64, args.seed)
+    model = trained_encoder(args.cache)
+    source = EncoderBatches(args.cache, 64, args.seed, "second")
     out_dir = args.cache / "features"
     out_dir.mkdir(parents=True, exist_ok=True)
     count = args.batches * len(source.sources)

@@ -45,7 +45,7 @@ def mean_shape_of(points: Array, rounds: int = 3) -> Array:
     eye = shape[45] - shape[36]
     turn = np.arctan2(eye[1], eye[0])
     back = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    return shape @ back
+    return np.asarray(shape @ back, np.float64)
 
 
 def fit_pose(points: Array, pose: Array, shape: Array, ridge: float = RIDGE) -> Array:
@@ -56,7 +56,7 @@ def fit_pose(points: Array, pose: Array, shape: Array, ridge: float = RIDGE) -> 
     inputs = pose_features(points, shape)
     penalty = ridge * len(points) / 1000 * np.eye(inputs.shape[1])
     penalty[0, 0] = 0  # the intercept is free
-    return np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ target)
+    return np.asarray(np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ target), np.float64)
 
 
 def render_points(
@@ -90,7 +90,7 @@ def neutral_points(net: LandmarkNet, data: Path, most: int) -> Array:
 
 def main() -> None:
     """Fit, print the errors on unseen identities and write the coefficients."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", default=os.environ.get("FACELLM_DATA", "../shared/data"))
     parser.add_argument("--cache", default=os.environ.get("FACELLM_CACHE", ".cache/default"))
     parser.add_argument("--weights", type=Path, required=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -109,14 +110,14 @@ def published(
     data: Path, cache: Path, part: str
 ) -> tuple[list[NDArray[np.uint8]], NDArray[np.float32], NDArray[np.int64]]:
     """YouTube Faces pictures, points in pixels and subjects of ``train``, ``valid`` or ``test``."""
-    frame = pd.read_parquet(data / "ytf_landmarks.parquet")
+    frame: Any = pd.read_parquet(data / "ytf_landmarks.parquet")
     parts = [published_part(*row) for row in zip(frame["split"], frame["subject"], strict=True)]
     frame = frame[np.array(parts) == part]
 
     def build() -> Labelled:
         images, points = [], []
         for row in frame.itertuples():
-            image, scale = decode_grey(row.image["bytes"], LONGEST["ytf"])  # type: ignore[index]
+            image, scale = decode_grey(row.image["bytes"], LONGEST["ytf"])
             images.append(image)
             flat = np.array(row.landmarks_68_xy, np.float32)
             points.append(flat.reshape(68, 2) * scale)
@@ -135,7 +136,7 @@ def teacher_source(data: Path, cache: Path, name: str, share: float) -> Source |
         rows, unit = stored["rows"], stored["landmarks"]
 
     def build() -> Labelled:
-        pictures = pd.read_parquet(data / f"{name}.parquet", columns=["image"])["image"]
+        pictures: Any = pd.read_parquet(data / f"{name}.parquet", columns=["image"])["image"]
         images = [decode_grey(pictures[row]["bytes"], LONGEST[name])[0] for row in rows]
         return images, np.stack([u * i.shape[::-1] for u, i in zip(unit, images, strict=True)])
 

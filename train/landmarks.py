@@ -254,7 +254,7 @@ def cycle(
 
 def main() -> None:
     """Read the command line, train, then report once on the held-out subjects."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", default=os.environ.get("FACELLM_DATA", "../shared/data"))
     parser.add_argument("--cache", default=os.environ.get("FACELLM_CACHE", ".cache/default"))
     parser.add_argument("--out", type=Path, required=True)

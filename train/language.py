@@ -39,9 +39,9 @@ from .default_model import new_model, new_processor
 from .text_batches import TextSample, answer_weights, grouped_batches, load_corpus, pad
 
 QUERY_WEIGHTS = {
-    **{f"au{number}": 0.06 for number in ACTION_UNITS},
+    **{f"au{number}": 0.3 for number in ACTION_UNITS},
     "expr": 1.5, "age": 0.4, "gender": 0.4, "mask": 0.15, "fake": 0.3, "mouth_open": 0.1,
-    "eyes_closed": 0.1, "gaze_yaw": 0.1, "gaze_pitch": 0.1,
+    "eyes_closed": 0.1, "gaze_yaw": 0.3, "gaze_pitch": 0.3,
 }  # fmt: skip
 
 
@@ -63,6 +63,7 @@ class LanguageRun:
         warmup: Steps of linear warm-up; the rate then falls as a cosine to a twentieth.
         text_every: Every how many steps answers are learned too (``connector``, ``adapter``).
         seed: Of weights and batches.
+        start: Checkpoint to start from instead of the stage before.
     """
 
     stage: str = "language"
@@ -74,6 +75,7 @@ class LanguageRun:
     warmup: int = 60
     text_every: int = 3
     seed: int = 11
+    start: str = ""
 
 
 def text_loss(
@@ -135,7 +137,8 @@ class LanguageTraining:
             self.processor.n_patches = 0
         self.model = new_model(self.processor)
         if run.stage != "language":
-            self._continue_from(BEFORE[run.stage])
+            before = cache / BEFORE[run.stage] / "checkpoint.pt"
+            self._continue_from(Path(run.start) if run.start else before)
             self.cached = FeatureCache(cache / "features")
         self.adapted = self._add_lora() if run.stage == "adapter" else None
         self.samples = load_corpus(
@@ -160,8 +163,8 @@ class LanguageTraining:
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.seconds = state["step"], state["seconds"]
 
-    def _continue_from(self, stage: str) -> None:
-        state = torch.load(self.cache / stage / "checkpoint.pt", weights_only=True)
+    def _continue_from(self, checkpoint: Path) -> None:
+        state = torch.load(checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
 
     def _add_lora(self) -> PeftModel:
@@ -172,7 +175,7 @@ class LanguageTraining:
         """Write the checkpoint under another name, then rename it; an adapter also by itself."""
         self.out.mkdir(parents=True, exist_ok=True)
         if self.adapted is not None:
-            self.adapted.save_pretrained(self.out / "adapter")
+            self.adapted.save_pretrained(str(self.out / "adapter"))
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),

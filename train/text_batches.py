@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facellm.context import STRAIGHT
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
 
@@ -47,11 +48,12 @@ def conversation_of(line: dict) -> Conversation:
 
 
 # The values of a reading in its context, told apart from the names they stand behind.
-_GROUP = re.compile(r"(<q_\w+>| [a-z][a-z ]*|<expr_\w+>)((?:<(?!q_|expr_|/|no_geo)[^>]+>)+)")
+_GROUP = re.compile(r"(<q_\w+>| [a-z][a-z -]*|<expr_\w+>)((?:<(?!q_|expr_|/|no_geo)[^>]+>)+)")
 VALUE = re.compile(r"<(?:p|age|deg|z|level)_[-+\d]+>|<(?:(?:fe)?male|yes|no|real|generated)>")
 
 NAME = re.compile(r"<(?:expr_[a-z]+|q_au\d+)>")
-VALUE_WEIGHT, NAME_WEIGHT = 3.0, 6.0
+INTENT = re.compile(r"<ask_\w+>")
+VALUE_WEIGHT, NAME_WEIGHT, INTENT_WEIGHT = 3.0, 6.0, 6.0
 
 
 def echo_text(reading: str, rng: np.random.Generator) -> tuple[str, str]:
@@ -64,7 +66,8 @@ def echo_text(reading: str, rng: np.random.Generator) -> tuple[str, str]:
     Returns:
         The part in order and the shuffled part.
     """
-    groups = ["".join(parts) for parts in _GROUP.findall(reading)]
+    said = reading.replace(f" head {STRAIGHT}", "")  # no value, and words follow it
+    groups = ["".join(parts) for parts in _GROUP.findall(said)]
     ordered = [group for group in groups if group.startswith(("<expr_", "<q_au"))]
     others = [group for group in groups if group not in ordered]
     return "".join(ordered), "".join(others[i] for i in rng.permutation(len(others)))
@@ -110,7 +113,8 @@ def answer_weights(processor: FaceLLMProcessor) -> Tensor:
     """(V,) float32 weight of each token in the text loss.
 
     Values are one answer token in fourteen and what an answer is judged by: they count
-    ``VALUE_WEIGHT`` times; names of expressions and units, which are learned last, ``NAME_WEIGHT``.
+    ``VALUE_WEIGHT`` times; names of expressions and units, which are learned last, ``NAME_WEIGHT``;
+    what the question asks for, one token that decides all others, ``INTENT_WEIGHT``.
     """
     tokenizer = processor.tokenizer
     weights = torch.ones(len(tokenizer))
@@ -119,6 +123,8 @@ def answer_weights(processor: FaceLLMProcessor) -> Tensor:
             weights[index] = VALUE_WEIGHT
         elif NAME.fullmatch(word):
             weights[index] = NAME_WEIGHT
+        elif INTENT.fullmatch(word):
+            weights[index] = INTENT_WEIGHT
     return weights
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facellm import region_hiding
 from facellm.assistant import FaceAssistant
 from facellm.errors import FaceLLMError
-from facellm.eval import answering, region_hiding
+from facellm.eval import answering
 from facellm.eval.held_out import GUESS_SIDE, TEST, HeldOut, spread
 from facellm.face import Square, crop_image
 from facellm.prepared import landmark_square

@@ -79,6 +79,19 @@ def test_balanced_accuracy_and_f1_equal_scikit_learn():
     assert plain(st.f1_statistic(truth, said), 200) == pytest.approx(f1_score(truth, said))
 
 
+def test_the_best_f1_threshold_is_found_by_trying_them_all():
+    rng = np.random.default_rng(6)
+    scores = rng.integers(0, 12, (90, 4)) / 12  # with ties
+    truth = rng.random((90, 4)) < scores * 0.8
+    truth[:, 3] = False
+    found = st.best_f1_thresholds(truth, scores)
+    for column in range(3):
+        y, x = truth[:, column], scores[:, column]
+        tried = [f1_score(y, x >= bar) for bar in np.unique(x)]
+        assert f1_score(y, x >= found[column]) == pytest.approx(max(tried))
+    assert found[3] == np.inf
+
+
 def test_mean_f1_leaves_an_empty_column_out():
     truth = np.array([[1, 0], [1, 0], [0, 0]], bool)
     said = np.array([[1, 0], [0, 0], [0, 0]], bool)

@@ -11,15 +11,20 @@ from hypothesis import strategies as st
 from facellm.context import (
     CITED_GEOMETRY,
     MAX_UNITS,
+    NO_EVIDENCE,
+    NO_UNITS,
+    SIDES,
     age_token,
-    angle_token,
+    angles_text,
     probability_token,
     reading_text,
+    standing_out,
     yes_no,
     zscore_token,
 )
 from facellm.instruct_data.synthetic_readings import sample_reading
 from facellm.labels import reserved_tokens
+from facellm.reading import UnitReading
 from facellm.shown import shown, shown_in
 
 RESERVED = set(reserved_tokens())
@@ -29,8 +34,8 @@ RESERVED = set(reserved_tokens())
 def test_every_value_has_a_reserved_token(probability, degrees, z, years):
     tokens = (
         probability_token(probability),
-        angle_token(degrees),
-        angle_token(degrees, 40),
+        *re.findall("<.*?>", angles_text("head", (degrees, -degrees, degrees))),
+        *re.findall("<.*?>", angles_text("gaze", (degrees, -degrees), 40)),
         zscore_token(z),
         age_token(years),
     )
@@ -41,9 +46,10 @@ def test_every_value_has_a_reserved_token(probability, degrees, z, years):
     ("token", "expected"),
     [
         (probability_token(0.93), "<p_95>"),
-        (angle_token(12.0), "<deg_10>"),
-        (angle_token(-200.0), "<deg_-90>"),
-        (angle_token(77.0, 40), "<deg_40>"),
+        (angles_text("head", (12.0, -12.0, 7.4)), " head right<deg_10> head down<deg_-10>"),
+        (angles_text("head", (-200.0, 0, 8)), " head left<deg_-90> head clockwise<deg_10>"),
+        (angles_text("gaze", (77.0, 12.0), 40), " gaze right<deg_40> gaze up<deg_10>"),
+        (angles_text("gaze", (7.4, -7.4)), " gaze straight"),
         (zscore_token(1.8), "<z_+2>"),
         (zscore_token(-9.0), "<z_-4>"),
         (zscore_token(-0.2), "<z_+0>"),
@@ -56,12 +62,18 @@ def test_rounding(token, expected):
 
 
 def test_the_context_holds_reserved_tokens_and_known_words_only():
-    words = {"pose", *CITED_GEOMETRY.values()}
+    said = {
+        f"{part} {word}" for part in ("head", "gaze") for words in SIDES.values() for word in words
+    }
+    said |= {"head straight", "gaze straight", NO_UNITS.strip(), NO_EVIDENCE.strip()}
+    said |= {*CITED_GEOMETRY.values()}
     rng = np.random.default_rng(0)
     for _ in range(200):
         text = reading_text(sample_reading(rng))
         assert set(re.findall(r"<[^<>]+>", text)) <= RESERVED
-        assert {w.strip() for w in re.split(r"<[^<>]+>", text)} - {""} <= words
+        found = {words.strip() for words in re.split(r"<[^<>]+>", text)} - {""}
+        ends = {f"head straight{NO_EVIDENCE}", *(f"head straight {words}" for words in said)}
+        assert found <= said | ends
 
 
 def test_no_more_units_than_a_sentence_may_say():
@@ -89,9 +101,30 @@ def test_values_are_read_back():
         assert (values.pose is None) == (face.pose is None)
         if face.geometry is not None:
             assert values.geometry == {
-                words: max(-4, min(4, round(face.geometry[name])))
-                for name, words in CITED_GEOMETRY.items()
+                CITED_GEOMETRY[name]: max(-4, min(4, round(face.geometry[name])))
+                for name in face.evidence
             }
+            rounded = [max(-90, min(90, 5 * round(angle / 5))) for angle in face.pose]
+            assert values.pose == tuple(a if abs(a) >= 10 else 0 for a in rounded)
+        rounded = [max(-40, min(40, 5 * round(angle / 5))) for angle in face.gaze]
+        assert values.gaze == tuple(a if abs(a) >= 10 else 0 for a in rounded)
+
+
+def test_what_is_absent_is_said():
+    face = sample_reading(np.random.default_rng(5))
+    quiet = {number: UnitReading(0.1, 0.0) for number in face.action_units}
+    face = replace(
+        face, action_units=quiet, pose=(1, 2, 3), geometry=dict.fromkeys(CITED_GEOMETRY, 0.0),
+        evidence=(), gaze=(0, 0),
+    )  # fmt: skip
+    text = reading_text(face)
+    for words in (NO_UNITS, NO_EVIDENCE, " head straight", " gaze straight"):
+        assert text.count(words) == 1
+
+
+def test_what_stands_out_rounds_to_one_deviation():
+    zscores = {"lip_corner_lift": -0.6, "mouth_open": 0.4, "brow_height": 3.0, "eye_open": 9.0}
+    assert standing_out(zscores) == ["lip_corner_lift", "brow_height"]
 
 
 def test_missing_landmarks_are_said():

@@ -6,8 +6,12 @@ import pytest
 import torch
 from transformers import LogitsProcessor
 
+from facellm.checkpoint import SHIPPED
+from facellm.context import WORD_NEEDS
 from facellm.conversation import Conversation, TextPart, Turn
 from facellm.generation import greedy_tokens
+from facellm.processor import FaceLLMProcessor
+from facellm.prompts import neutralise
 
 LONGEST = 12
 CASES = [
@@ -80,9 +84,34 @@ def test_a_value_that_is_not_in_the_context_is_never_written(model, processor, m
         asked = Conversation((Turn("user", (face, TextPart("How old?"))),))
         prompt, first = processor.answer_prompt(asked), processor.intent_ids
         alone |= set(greedy_tokens(model, prompt, first, LONGEST))
-        held |= set(greedy_tokens(model, prompt, first, LONGEST, processor.value_ids))
+        held |= set(greedy_tokens(model, prompt, first, LONGEST, processor.absent_ids))
     assert alone & values - given
     assert held & values <= given
+
+
+def test_words_that_no_reading_bears_out_are_held_back(processor, make_face, monkeypatch):
+    def held_back(*readings, intent="pose"):
+        faces = [make_face(1, reading=f"<reading>{text}</reading>") for text in readings]
+        question = TextPart(neutralise("Is the head left<deg_10> straight?"))
+        prompt = processor.answer_prompt(Conversation((Turn("user", (*faces, question)),)))
+        first = processor.token_id(f"<ask_{intent}>")
+        absent = set(processor.absent_ids(prompt["input_ids"][0], first).tolist())
+        return {word for word, index in processor.word_ids.items() if index in absent}
+
+    # The toy's vocabulary cuts these words in pieces, so any other ids stand in for them.
+    stand_ins = {word: 10**6 + index for index, word in enumerate(WORD_NEEDS)}
+    monkeypatch.setattr(processor, "word_ids", stand_ins)
+    words = set(WORD_NEEDS)
+    assert held_back() == words  # what a user types bears nothing out
+    text = " gaze straight head left<deg_-10> lip corners<z_+2>"
+    assert held_back(text) == words - {"turned", "left", "lip"}
+    assert held_back(text, intent="gaze") == words - {"straight", "lip"}
+    both = held_back(" head up<deg_10> gaze straight", " head right<deg_10>")
+    assert both == words - {"tilted", "up", "turned", "right"}
+
+
+def test_the_shipped_vocabulary_holds_every_such_word_in_one_piece():
+    assert set(FaceLLMProcessor.from_pretrained(SHIPPED).word_ids) == set(WORD_NEEDS)
 
 
 def test_it_stops_before_the_end_token(model, processor, make_face):

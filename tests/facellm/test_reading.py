@@ -59,41 +59,6 @@ def test_a_reading_survives_json(one):
     assert Reading.from_dict(json.loads(json.dumps(one.to_dict()))) == one
 
 
-def test_a_row_holds_what_was_read():
-    row = reading().to_row()
-    assert row["expression"] == "anger"
-    assert (row["anger"], row["confidence"]) == (0.5, 0.5)
-    assert (row["AU12"], row["AU12_intensity"], row["AU43"]) == (0.12, 0.5, 0.43)
-    assert (row["apparent_age"], row["apparent_age_low"], row["apparent_age_high"]) == (
-        34.5,
-        27,
-        42,
-    )
-    assert (row["apparent_male"], row["mask"], row["generated"]) == (0.7, 0.1, 0.4)
-    assert (row["gaze_yaw"], row["gaze_pitch"]) == (5.0, -10.0)
-    assert (row["yaw"], row["pitch"], row["roll"]) == (12.0, -3.0, 1.5)
-    assert (row["landmark_quality"], row["z_mouth_open"]) == (0.9, 2.0)
-
-
-def test_units_that_are_not_to_be_filled_are_blank_not_nought():
-    row = reading().to_row(units=(12, 43))
-    filled = {name for name, value in row.items() if name.startswith("AU") and value is not None}
-    assert filled == {"AU12", "AU12_intensity", "AU43", "AU43_intensity"}
-    assert len([name for name in row if name.startswith("AU")]) == 2 * len(ACTION_UNITS)
-
-
-def test_without_landmarks_pose_and_quality_are_blank_not_nought():
-    row = reading(pose=None, geometry=None, quality=0.0).to_row()
-    assert [row[name] for name in ("yaw", "pitch", "roll", "landmark_quality")] == [None] * 4
-    assert not any(name.startswith("z_") for name in row)
-
-
-def test_an_abstaining_reading_leaves_the_expression_blank_and_keeps_the_shares():
-    row = reading(abstain=True).to_row()
-    assert row["expression"] is None
-    assert row["anger"] == 0.5
-
-
 def test_active_units_are_those_from_one_half_on_most_probable_first():
     units = {n: UnitReading(0.1, 0.2) for n in ACTION_UNITS}
     units |= {4: UnitReading(0.5, 0.1), 25: UnitReading(0.9, 0.1), 12: UnitReading(0.499, 1.0)}

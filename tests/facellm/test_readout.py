@@ -49,6 +49,21 @@ def test_expression_is_the_distribution_and_confidence_its_largest_share():
     assert reading.confidence == pytest.approx(0.6)
 
 
+def test_evidence_stands_out_and_is_allowed_for_the_expression_read():
+    measured = Measured(
+        (0, 0, 0), {"lip_corner_lift": 1.8, "mouth_open": 0.3, "brow_height": -2}, 1
+    )
+    happy = tables(expr=[0.1, 0.9, 0, 0, 0, 0, 0, 0])
+    cited = {"happiness": ("lip_corner_lift+", "mouth_open+", "brow_height+"), "anger": ()}
+    every = reading_from_logprobs(happy, measured, Calibration())
+    assert every.evidence == ("lip_corner_lift", "brow_height")
+    chosen = reading_from_logprobs(happy, measured, Calibration(cited=cited))
+    assert chosen.evidence == ("lip_corner_lift",)  # the brows are low, only raised ones count
+    surprised = tables(expr=[0.1, 0, 0.9, 0, 0, 0, 0, 0])
+    assert reading_from_logprobs(surprised, measured, Calibration(cited=cited)).evidence == ()
+    assert reading_from_logprobs(happy, None, Calibration()).evidence == ()
+
+
 @pytest.mark.parametrize(("below", "abstains"), [(0.59, False), (0.61, True)])
 def test_it_abstains_below_the_threshold_and_only_there(below, abstains):
     reading = read(expr=[0.6, 0.4, 0, 0, 0, 0, 0, 0], below=below)
@@ -136,7 +151,8 @@ def test_wrong_sizes_are_refused(change):
 
 
 def test_calibration_survives_its_file(tmp_path):
-    calibration = Calibration(abstain_below=0.43, units_on_real_faces=(12, 25))
+    cited = {"happiness": ("mouth_open+",), "anger": ()}
+    calibration = Calibration(abstain_below=0.43, units_on_real_faces=(12, 25), cited=cited)
     calibration.save(tmp_path / "calibration.json")
     assert Calibration.load(tmp_path / "calibration.json") == calibration
     assert json.loads((tmp_path / "calibration.json").read_text())["abstain_below"] == 0.43

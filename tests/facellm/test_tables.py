@@ -1,31 +1,32 @@
 """Tables: three formats say the same, what is not known is empty, nothing bad is lost."""
 
 import csv
+import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
-from PIL import Image
 
 from facellm.assistant import FaceAssistant
 from facellm.cli import main
 from facellm.errors import FaceLLMError
-from facellm.face import BoundingBox
+from facellm.face import BoundingBox, Face, Landmarks
 from facellm.geometry import MEASURES
-from facellm.labels import ACTION_UNITS, EXPRESSIONS
+from facellm.labels import ACTION_UNITS, EXPRESSIONS, MEASURED, REAL, RENDERS
 from facellm.picture_files import find_pictures
 from facellm.reading import AgeReading, Reading, UnitReading
-from facellm.tables import TableFile, table_columns, table_row
+from facellm.table_columns import COLUMN_SETS, DEFAULT, TableEntry
+from facellm.table_notes import column_note
+from facellm.tables import TableFile, column_set, table_row
 
-BOX = BoundingBox(1.0, 2.0, 30.0, 40.0)
+FACE = Face(
+    BoundingBox(1.0, 2.0, 30.0, 40.0),
+    Landmarks(np.arange(136, dtype=np.float32).reshape(68, 2)),
+    0.8,
+)
 REAL_UNITS = (1, 2, 4, 12, 25, 26, 43)
 
 
@@ -47,6 +48,11 @@ def reading(**changes):
         "confidence": 0.125,
     }
     return Reading(**{**values, **changes})
+
+
+def row_of(file, number, value, units, columns="default"):
+    """The row of a made-up face."""
+    return table_row(TableEntry(file, number, FACE, value, units), column_set(columns))
 
 
 @pytest.fixture
@@ -74,18 +80,78 @@ def read(*arguments):
 
 def test_columns_do_not_depend_on_what_was_read():
     without = reading(pose=None, geometry=None, abstain=True)
-    for value in (reading(), without):
-        assert tuple(table_row("a.jpg", 1, BOX, value, ACTION_UNITS)) == table_columns()
-    assert len(set(table_columns())) == len(table_columns())
+    for name, columns in COLUMN_SETS.items():
+        for value in (reading(), without):
+            assert tuple(row_of("a.jpg", 1, value, ACTION_UNITS, name)) == columns.columns
+        assert len(set(columns.columns)) == len(columns.columns)
 
 
 def test_what_is_not_known_is_none_and_a_zero_stays_zero():
-    row = table_row("a.jpg", 1, BOX, reading(pose=None, geometry=None, abstain=True), REAL_UNITS)
-    for name in ("yaw", "z_mouth_open", "landmark_quality", "expression", "AU05", "AU06_intensity"):
+    row = row_of("a.jpg", 1, reading(pose=None, geometry=None, abstain=True), REAL_UNITS)
+    for name in ("Yaw", "z_mouth_open", "landmark_quality", "expression", "AU05", "au06_intensity"):
         assert row[name] is None
+    assert row["time"] is None
     assert row["mask"] == 0.0
     assert row["AU12"] == 0.25
     assert row["apparent_age"] == 34.12346
+
+
+def test_units_that_are_not_to_be_filled_are_blank_not_nought():
+    row = row_of("a.jpg", 1, reading(), (12, 43))
+    filled = {name for name, value in row.items() if name[:2] in {"AU", "au"} and value is not None}
+    assert filled == {"AU12", "au12_intensity", "AU43", "au43_intensity"}
+
+
+def test_py_feat_finds_its_columns():
+    # What py-feat's reader takes: units are all columns that hold "AU", the rest goes by name.
+    row = row_of("a.jpg", 1, reading(), ACTION_UNITS)
+    assert [name for name in row if "AU" in name] == [f"AU{n:02d}" for n in ACTION_UNITS]
+    emotions = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+    boxes = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore")
+    assert all(row[name] is not None for name in (*emotions, *boxes, "Pitch", "Roll", "Yaw"))
+    assert [row[name] for name in boxes] == [1.0, 2.0, 29.0, 38.0, 0.8]
+    assert (row["x_0"], row["y_0"], row["x_67"], row["y_67"]) == (0.0, 1.0, 134.0, 135.0)
+    assert (row["Yaw"], row["Pitch"], row["Roll"]) == (3.0, 4.0, 5.0)
+
+
+def test_openface_columns_have_openfaces_units():
+    units = {n: UnitReading(0.5 if n == 12 else 0.4, 0.6) for n in ACTION_UNITS}
+    value = reading(action_units=units, pose=(90.0, 45.0, 30.0), gaze=(30.0, 0.0))
+    row = row_of("a.jpg", 2, value, ACTION_UNITS, "openface")
+    assert (row["AU12_r"], row["AU12_c"], row["AU04_c"], row["AU28_c"]) == (3.0, 1, 0, 0)
+    assert (row["face_id"], row["success"], row["confidence"]) == (1, 1, 0.8)
+    # The nose of a face turned to the image's right points to +x: about y that is a negative turn.
+    angles = [row[f"pose_R{axis}"] for axis in "xyz"]
+    assert angles == pytest.approx([-np.pi / 4, -np.pi / 2, np.pi / 6], abs=1e-4)
+    look = [row[f"gaze_0_{axis}"] for axis in "xyz"]
+    assert look == pytest.approx([0.5, 0.0, -np.sqrt(0.75)], abs=1e-4)
+    assert row["gaze_angle_x"] == pytest.approx(np.pi / 6, abs=1e-4)
+    for name in ("AU23_r", "AU45_c", "pose_Tx", "timestamp"):
+        assert row[name] is None
+    up = row_of("a.jpg", 1, reading(gaze=(0.0, 20.0)), (), "openface")
+    assert up["gaze_angle_y"] < 0  # theirs falls when a person looks up
+    assert up["AU12_r"] is None
+
+
+def test_arkit_columns_are_driven_by_their_units():
+    units = {n: UnitReading(0.9, 0.7 if n == 12 else 0.0) for n in ACTION_UNITS}
+    row = row_of("a.jpg", 1, reading(action_units=units), (12, 43), "arkit")
+    assert (row["mouthSmileLeft"], row["mouthSmileRight"]) == (0.7, 0.7)
+    assert row["eyeBlinkLeft"] == 0.0  # read and absent
+    for name in ("browDownLeft", "tongueOut", "mouthClose", "jawOpen"):
+        assert row[name] is None  # not to be filled, or never read
+    assert row["HeadYaw"] == pytest.approx(np.deg2rad(3.0), abs=1e-4)
+
+
+def test_every_column_has_a_note_and_scopes_are_the_readings():
+    for columns in COLUMN_SETS.values():
+        for name in columns.columns:
+            assert column_note(name).meaning
+    assert column_note("AU12").scope == column_note("AU12_r").scope == RENDERS
+    assert column_note("happiness").scope == REAL
+    assert column_note("z_mouth_open").scope == column_note("pose_Ry").scope == MEASURED
+    assert "cannot be filled" in column_note("pose_Tx").meaning
+    assert column_note("tongueOut").scope == ""
 
 
 # --- formats --------------------------------------------------------------------------------------
@@ -93,11 +159,11 @@ def test_what_is_not_known_is_none_and_a_zero_stays_zero():
 
 def test_three_formats_hold_the_same(tmp_path):
     rows = [
-        table_row('ä, "b".jpg', 1, BOX, reading(), REAL_UNITS),
-        table_row("c.jpg", 2, BOX, reading(pose=None, geometry=None, abstain=True), ACTION_UNITS),
+        row_of('ä, "b".jpg', 1, reading(), REAL_UNITS),
+        row_of("c.jpg", 2, reading(pose=None, geometry=None, abstain=True), ACTION_UNITS),
     ]
     for ending in ("csv", "parquet", "jsonl"):
-        with TableFile(tmp_path / f"t.{ending}") as writer:
+        with TableFile(tmp_path / f"t.{ending}", DEFAULT) as writer:
             writer.write(rows[:1])
             writer.write(rows[1:])
     assert [json.loads(line) for line in (tmp_path / "t.jsonl").open()] == rows
@@ -109,17 +175,17 @@ def test_three_formats_hold_the_same(tmp_path):
 
 def test_a_table_without_rows_has_its_columns(tmp_path):
     for ending, load in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
-        with TableFile(tmp_path / f"t.{ending}"):
+        with TableFile(tmp_path / f"t.{ending}", DEFAULT):
             pass
-        assert tuple(load(tmp_path / f"t.{ending}").columns) == table_columns()
+        assert tuple(load(tmp_path / f"t.{ending}").columns) == DEFAULT
     schema = pyarrow.parquet.read_schema(tmp_path / "t.parquet")
-    assert str(schema.field("file").type) == "string"
+    assert str(schema.field("input").type) == "string"
     assert str(schema.field("AU12").type) == "double"
 
 
 def test_parquet_is_written_in_groups(tmp_path):
-    row = table_row("a.jpg", 1, BOX, reading(), REAL_UNITS)
-    with TableFile(tmp_path / "t.parquet") as writer:
+    row = row_of("a.jpg", 1, reading(), REAL_UNITS)
+    with TableFile(tmp_path / "t.parquet", DEFAULT) as writer:
         for _ in range(5):
             writer.write([row] * 1000)
     assert pyarrow.parquet.ParquetFile(tmp_path / "t.parquet").num_row_groups == 2
@@ -130,7 +196,7 @@ def test_an_error_leaves_the_old_table_and_no_part(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("old")
     row = {"no such column": 1}
-    with pytest.raises(ValueError, match="no such column"), TableFile(path) as writer:
+    with pytest.raises(ValueError, match="no such column"), TableFile(path, DEFAULT) as writer:
         writer.write([row])
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -143,9 +209,9 @@ def test_a_folder_run_goes_on_past_bad_files(album, tiny_checkpoint, tmp_path, c
     out = tmp_path / "faces.csv"
     assert read(album, "-o", out, "--model", tiny_checkpoint) == 0
     table = pd.read_csv(out)
-    assert [Path(name).name for name in table["file"]] == ["a.jpg", "b.jpg"]
+    assert [Path(name).name for name in table["input"]] == ["a.jpg", "b.jpg"]
     assert list(table["face"]) == [1, 1]
-    assert (table["right"] > table["left"]).all()
+    assert (table["FaceRectWidth"] > 20).all()
     assert table["AU12"].notna().all()
     assert table["AU05"].isna().all()
     problems = pd.read_csv(f"{out}.problems.csv").set_index("file")["reason"]
@@ -159,6 +225,18 @@ def test_a_folder_run_goes_on_past_bad_files(album, tiny_checkpoint, tmp_path, c
         f"5 pictures, 2 faces, 1 without a face, 2 unreadable (see {out}.problems.csv), "
         "1 other files left out"
     )
+
+
+def test_a_manifest_says_how_the_table_came_about(album, tiny_checkpoint, tmp_path):
+    out = tmp_path / "faces.csv"
+    assert read(album, "-o", out, "--columns", "arkit", "--model", tiny_checkpoint) == 0
+    record = json.loads((tmp_path / "faces.csv.manifest.json").read_text())
+    model = (tiny_checkpoint / "model.safetensors").read_bytes()
+    assert record["weights"]["model.safetensors"] == hashlib.sha256(model).hexdigest()
+    assert [column["name"] for column in record["columns"]] == list(pd.read_csv(out).columns)
+    assert record["counts"] == {"pictures": 5, "faces": 2, "without_a_face": 1, "unreadable": 2}
+    assert "AU12" in record["methods"]
+    assert "not what people feel" in record["methods"]
 
 
 def test_all_units_fills_every_unit(album, tiny_checkpoint, tmp_path):
@@ -182,7 +260,8 @@ def test_rows_equal_the_python_reading(album, tiny_checkpoint, tmp_path):
     assert read(album / "a.jpg", "-o", out, "--model", tiny_checkpoint) == 0
     row = json.loads(out.read_text())
     face = FaceAssistant.load(tiny_checkpoint).read(album / "a.jpg")[0]
-    expected = table_row(str(album / "a.jpg"), 1, face.face.box_xyxy, face.reading, REAL_UNITS)
+    entry = TableEntry(str(album / "a.jpg"), 1, face.face, face.reading, REAL_UNITS)
+    expected = table_row(entry, column_set("default"))
     assert row == pytest.approx(expected, abs=2e-5)
 
 
@@ -190,7 +269,7 @@ def test_crops_are_read_without_detection(plain_wall, tiny_checkpoint, capsys):
     assert read(plain_wall, "--crops", "--quiet", "--model", tiny_checkpoint) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith("file,face,left")
+    assert lines[0].startswith("input,frame,time,face,FaceRectX")
 
 
 def test_no_face_is_no_row(plain_wall, tiny_checkpoint, capsys):
@@ -220,7 +299,7 @@ def test_nothing_readable_is_an_error_and_no_table(album, tiny_checkpoint, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--columns", "openface"], "unknown column set 'openface'; legal: default"),
+        (["--columns", "excel"], "unknown column set 'excel'; legal: default, openface, arkit"),
         (["-o", "faces.xlsx"], "legal endings: .csv, .parquet, .jsonl"),
         (["-o", "no/such/folder/faces.csv"], "does not exist"),
         (["--batch", "0"], "at least 1"),
@@ -250,27 +329,3 @@ def test_pictures_are_found_once_and_in_order(tmp_path):
     assert others == 1
     with pytest.raises(FaceLLMError, match="no file matches"):
         find_pictures([str(tmp_path / "*.gif")])
-
-
-@pytest.mark.slow
-def test_a_killed_run_leaves_nothing_under_the_final_name(tiny_checkpoint, photo, tmp_path):
-    folder = tmp_path / "many"
-    folder.mkdir()
-    with Image.open(photo) as picture:
-        pixels = np.asarray(picture)
-    for index in range(200):
-        Image.fromarray(np.roll(pixels, index, axis=1)).save(folder / f"{index:03d}.jpg")
-    out = tmp_path / "faces.csv"
-    command = ["read", folder, "-o", out, "--batch", "1", "--model", tiny_checkpoint]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "facellm", *map(str, command)], stderr=subprocess.DEVNULL
-    )
-    part = tmp_path / "faces.csv.part"
-    deadline = time.monotonic() + 180
-    while not (part.exists() and part.read_text().count("\n") > 1):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not out.exists()

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from facellm.context import NO_EVIDENCE, NO_UNITS
 from facellm.instruct_data.build_text import synthetic_lines
 from facellm.processor import IGNORE_INDEX
 from facellm.train.text_batches import (
+    INTENT_WEIGHT,
     NAME_WEIGHT,
     VALUE,
     VALUE_WEIGHT,
@@ -43,14 +45,16 @@ def corpus(tmp_path):
 
 def groups(text: str) -> list[str]:
     """Names with their values, sorted."""
-    return sorted(re.findall(r"(?:<(?:q|expr)_\w+>| [a-z][a-z ]*)(?:<(?!q_|expr_)[^>]+>)+", text))
+    return sorted(re.findall(r"(?:<(?:q|expr)_\w+>| [a-z][a-z -]*)(?:<(?!q_|expr_)[^>]+>)+", text))
 
 
 def test_an_echo_says_every_value_of_the_reading_behind_its_name():
     assert len(ALONE) >= 5
     for line in ALONE:
         reading = line["readings"][0].removeprefix("<reading>").removesuffix("</reading>")
-        reading = reading.replace("<no_geometry>", "").replace("<unsure>", "")
+        for nothing in ("<no_geometry>", "<unsure>", NO_UNITS, NO_EVIDENCE, " gaze straight"):
+            reading = reading.replace(nothing, "")
+        reading = reading.replace(" head straight", "")
         ordered, shuffled = echo_text(line["readings"][0], np.random.default_rng(0))
         assert reading.startswith(ordered)
         assert re.fullmatch(r"(<(expr_\w+|q_au\d+|level_\d|p_\d+)>)+", ordered)
@@ -84,7 +88,8 @@ def test_what_an_answer_may_copy_weighs_more(processor):
     copied = ("<p_0>", "<p_100>", "<age_116>", "<deg_-90>", "<z_+4>", "<female>", "<yes>")
     assert {weight[word] for word in copied} == {VALUE_WEIGHT}
     assert {weight[word] for word in ("<expr_fear>", "<q_au12>")} == {NAME_WEIGHT}
-    assert {weight[word] for word in ("<reading>", "<q_age>", "<ask_age>", "<face>")} == {1.0}
+    assert {weight[word] for word in ("<ask_age>", "<ask_off_topic>")} == {INTENT_WEIGHT}
+    assert {weight[word] for word in ("<reading>", "<q_age>", "<face>", "e")} == {1.0}
 
 
 def test_padding_is_neither_seen_nor_learned():

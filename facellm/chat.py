@@ -1,0 +1,142 @@
+"""Chat: several questions about one picture, each answered with what was said before in view.
+
+The picture is read once; its faces stand in front of the first question, later ones follow as turns
+of the same conversation. When the conversation outgrows the language model's context, its oldest
+exchange is forgotten. Choosing one face starts anew with that face alone.
+
+Example::
+
+    chat = Chat(FaceAssistant.load())
+    chat.open("photo.jpg")
+    print("".join(chat.ask("How old does she look?")))
+    print("".join(chat.ask("And what shows on her face?")))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from facellm.assistant import LONGEST_ANSWER, FaceAssistant, Picture, ReadFace, checked_question
+from facellm.conversation import Conversation, FacePart, TextPart, Turn
+from facellm.errors import FaceLLMError
+from facellm.prompts import neutralise
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A question and its answer.
+
+    Attributes:
+        question: As it was asked.
+        text: The answer's sentences.
+        tokens: The answer as the model wrote it, pointers and intent included.
+        whole: False where the answer was interrupted.
+    """
+
+    question: str
+    text: str
+    tokens: str
+    whole: bool = True
+
+
+class Chat:
+    """A conversation about one picture.
+
+    Args:
+        assistant: Loaded weights.
+
+    Attributes:
+        faces: Read faces of the open picture, left to right.
+        chosen: Number of the face that is spoken of; None for all of them.
+        exchanges: What was said, oldest first.
+    """
+
+    def __init__(self, assistant: FaceAssistant) -> None:
+        self.assistant = assistant
+        self.faces: list[ReadFace] = []
+        self.chosen: int | None = None
+        self.exchanges: list[Exchange] = []
+        self._parts: list[FacePart] = []
+
+    def open(self, image: Picture, *, crops: bool = False) -> list[ReadFace]:
+        """Read a picture and start a new conversation about all of its faces.
+
+        Raises:
+            FaceLLMError: For an unreadable picture; the open one stays open.
+        """
+        self.faces, self._parts = self.assistant.look(image, crops=crops)
+        self.choose(None)
+        return self.faces
+
+    def choose(self, number: int | None) -> None:
+        """Speak of one face, or with None of all; what was said before is forgotten.
+
+        Raises:
+            FaceLLMError: If the picture has no face of that number.
+        """
+        if number is not None and not 1 <= number <= len(self.faces):
+            raise FaceLLMError(f"face {number}: the picture has faces 1 to {len(self.faces)}")
+        self.chosen, self.exchanges = number, []
+
+    def ask(self, question: str | None = None) -> Iterator[str]:
+        """Words of the answer, piece by piece.
+
+        An answer that is not read to its end is kept as far as it came, marked as interrupted.
+
+        Args:
+            question: At most 1,000 characters; None asks for a full description.
+
+        Raises:
+            FaceLLMError: For an over-long question.
+        """
+        return self._answer(checked_question(question))
+
+    def _answer(self, question: str) -> Iterator[str]:
+        prompt = self._prompt(question)
+        processor = self.assistant.checkpoint.processor
+        written: list[int] = []
+        whole = False
+        try:
+            yield from self.assistant.reply(prompt, written)
+            whole = True
+        finally:
+            if written:
+                text = processor.answer_text(written).strip()
+                tokens = processor.tokenizer.decode(written, skip_special_tokens=False)
+                self.exchanges.append(Exchange(question, text, tokens, whole))
+
+    def _prompt(self, question: str) -> dict[str, Tensor]:
+        """Prompt of the next answer; forgets the oldest exchanges until it fits."""
+        saved = self.assistant.checkpoint
+        longest = saved.model.config.text_config.max_position_embeddings - LONGEST_ANSWER
+        while True:
+            prompt = saved.processor.answer_prompt(self._conversation(question))
+            if prompt["input_ids"].shape[1] <= longest or not self.exchanges:
+                return prompt
+            del self.exchanges[0]
+
+    def _conversation(self, question: str) -> Conversation:
+        number = self.chosen
+        faces = self._parts if number is None else [self._parts[number - 1]]
+        turns: list[Turn] = []
+        for exchange in self.exchanges:
+            asked = TextPart(neutralise(exchange.question))
+            turns.append(Turn("user", (asked,) if turns else (*faces, asked)))
+            turns.append(Turn("assistant", (TextPart(exchange.tokens),)))
+        asked = TextPart(neutralise(question))
+        turns.append(Turn("user", (asked,) if turns else (*faces, asked)))
+        return Conversation(tuple(turns))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: the faces with their readings, and what was said."""
+        return {
+            "faces": [face.to_dict() for face in self.faces],
+            "chosen": self.chosen,
+            "exchanges": [
+                {"question": e.question, "answer": e.text, "whole": e.whole} for e in self.exchanges
+            ],
+        }

@@ -1,0 +1,198 @@
+"""``facellm doctor``: what is installed, on what machine, with which weights, and what is missing.
+
+Every line is ``ok``, ``note`` or ``MISSING``, and what is missing comes with the command that mends
+it. Exit code 0 where ``facellm ask`` can work, 1 where it cannot.
+
+Example::
+
+    $ facellm doctor
+    ok       python 3.11.11 on Linux x86_64, 2 cores, 24 GB
+    ok       torch 2.13.0, on the CPU with 2 threads
+    ok       weights facellm/weights, 25.4 MB, sha256 1f3c0a...
+    note     extra train: pyyaml is not installed: pip install 'pyyaml>=6'
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from facellm.cli import new_parser
+
+PACKAGE = "facellm"
+OK, NOTE, MISSING = "ok", "note", "MISSING"
+UNFIT = 1  # exit code
+EXAMPLES = """\
+  facellm doctor
+  facellm doctor --json                        the same for a bug report
+  facellm doctor --model my-weights/
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        state: ``ok``, ``note`` (works, but something optional is absent) or ``MISSING``.
+        text: What was found.
+        mend: The command that mends it; empty where nothing has to be.
+    """
+
+    state: str
+    text: str
+    mend: str = ""
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb."""
+    parser: argparse.ArgumentParser = new_parser(
+        "doctor", "Say what is installed and what is missing.", EXAMPLES
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON array")
+    args = parser.parse_args(argv)
+    findings = list(examine(args.model))
+    if args.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            print(f"{finding.state:8} {finding.text}" + (f": {finding.mend}" * bool(finding.mend)))
+    return UNFIT if any(finding.state == MISSING for finding in findings) else 0
+
+
+def examine(weights: Path | None) -> Iterator[Finding]:
+    """Every finding, needed things first."""
+    yield machine()
+    packages = list(package_findings())
+    yield from packages
+    if not any(finding.state == MISSING for finding in packages):
+        yield torch_device()
+        yield cascades()
+        yield torchvision()
+    yield weight_folder(weights)
+
+
+def machine() -> Finding:
+    """Python and the machine it runs on."""
+    where = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        where += f", {size / 2**30:.0f} GB"
+    return Finding(OK, f"python {platform.python_version()} on {where}, {sys.executable}")
+
+
+def package_findings() -> Iterator[Finding]:
+    """Needed packages, then those of every extra, held against the versions asked for."""
+    from packaging.requirements import Requirement
+
+    held = f"{PACKAGE} {metadata.version(PACKAGE)}"
+    wrong = 0
+    extras: dict[str, list[Requirement]] = {}
+    for line in metadata.requires(PACKAGE) or []:
+        requirement = Requirement(line)
+        name = extra_of(requirement)
+        if name:
+            extras.setdefault(name, []).append(requirement)
+            continue
+        reason = unmet(requirement)
+        if reason:
+            wrong += 1
+            yield Finding(MISSING, reason, install_command([requirement]))
+        else:
+            held += f", {requirement.name} {metadata.version(requirement.name)}"
+    if not wrong:
+        yield Finding(OK, held)
+    for name, requirements in extras.items():
+        absent = [r for r in requirements if r.name != PACKAGE and unmet(r)]
+        if absent:
+            reasons = ", ".join(str(unmet(r)) for r in absent)
+            yield Finding(NOTE, f"extra {name}: {reasons}", install_command(absent))
+        else:
+            yield Finding(OK, f"extra {name}: complete")
+
+
+def extra_of(requirement: object) -> str:
+    """Name of the extra a requirement belongs to, empty for one that is always needed."""
+    marker = getattr(requirement, "marker", None)
+    for extra in metadata.metadata(PACKAGE).get_all("Provides-Extra") or []:
+        if marker is not None and not marker.evaluate() and marker.evaluate({"extra": extra}):
+            return extra
+    return ""
+
+
+def unmet(requirement: object) -> str:
+    """Why a requirement is not met; empty where it is."""
+    name, wanted = getattr(requirement, "name", ""), getattr(requirement, "specifier", None)
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"{name} is not installed"
+    if wanted is not None and not wanted.contains(found, prereleases=True):
+        return f"{name} {found} is installed, {wanted} is needed"
+    return ""
+
+
+def install_command(requirements: list) -> str:
+    """The pip command that installs requirements."""
+    wanted = " ".join(f"'{r.name}{r.specifier}'" for r in requirements)
+    return f"{sys.executable} -m pip install {wanted}"
+
+
+def torch_device() -> Finding:
+    """Where torch computes."""
+    import torch
+
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name(0)
+        return Finding(OK, f"torch {torch.__version__}, CUDA {torch.version.cuda}, {name}")
+    threads = torch.get_num_threads()
+    return Finding(OK, f"torch {torch.__version__}, on the CPU with {threads} threads")
+
+
+def cascades() -> Finding:
+    """The face detector's proposals come from files that OpenCV brings."""
+    import cv2
+
+    from facellm.detection import missing_cascades
+
+    absent = missing_cascades()
+    if absent:
+        mend = f"{sys.executable} -m pip install 'opencv-python-headless>=4.13,<5'"
+        return Finding(MISSING, f"OpenCV {cv2.__version__} brings no {', '.join(absent)}", mend)
+    return Finding(OK, f"OpenCV {cv2.__version__} with its face cascades")
+
+
+def torchvision() -> Finding:
+    """A torchvision that does not fit torch breaks transformers; facellm needs none."""
+    try:
+        found = metadata.version("torchvision")
+    except metadata.PackageNotFoundError:
+        return Finding(OK, "no torchvision, and none is needed")
+    try:
+        import torchvision  # type: ignore[import-not-found]  # noqa: F401
+    except Exception as error:  # whatever it raises, transformers would meet it too
+        mend = f"{sys.executable} -m pip uninstall -y torchvision"
+        return Finding(MISSING, f"torchvision {found} does not fit torch ({error})", mend)
+    return Finding(OK, f"torchvision {found}, not needed")
+
+
+def weight_folder(path: Path | None) -> Finding:
+    """The weights: complete, how large, and which ones by their digest."""
+    from facellm.checkpoint import NEEDED, SHIPPED, WEIGHTS
+
+    folder = SHIPPED if path is None else path
+    absent = [name for name in NEEDED if not (folder / name).is_file()]
+    if absent:
+        mend = "git checkout -- facellm/weights, or --model FOLDER"
+        return Finding(MISSING, f"weights {folder} lack {', '.join(absent)}", mend)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    return Finding(OK, f"weights {folder}, {size / 1e6:.1f} MB, sha256 {digest[:16]}")

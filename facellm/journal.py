@@ -1,0 +1,104 @@
+"""The journal of a run over many pictures: what is finished, kept on disk, one line a block.
+
+Pictures are read in blocks of fixed size, so that a run that is killed and resumed cuts its batches
+at the same places and its table is the same to the last digit. Each finished block is one line, at
+once on disk; a line torn by a kill is dropped and its block read again. The table is written from
+the journal when the last block is in.
+
+Example::
+
+    {"facellm": "0.1.0", "weights": "3468fd...", "pictures": 118, "columns": "default", ...}
+    {"pictures": 32, "rows": [{"input": "a.jpg", ...}], "problems": [["b.jpg", "no face found"]]}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facellm.errors import FaceLLMError
+from facellm.table_columns import Row
+
+
+@dataclass
+class Block:
+    """What some consecutive pictures gave.
+
+    Attributes:
+        pictures: How many were opened or tried.
+        rows: Table rows, in order.
+        problems: (file, reason) of pictures that gave no row.
+        unreadable: How many of the problems are pictures that could not be used at all.
+    """
+
+    pictures: int = 0
+    rows: list[Row] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: int = 0
+
+
+class Journal:
+    """The journal file of a table.
+
+    Args:
+        path: The journal.
+        run: What must not differ between the runs that share a journal, JSON-ready.
+        resume: Go on with the journal that is there; otherwise it is replaced.
+
+    Raises:
+        FaceLLMError: If the journal to resume belongs to another run; the differences are listed.
+    """
+
+    def __init__(self, path: Path, run: dict[str, Any], *, resume: bool) -> None:
+        self.path, self.blocks = path, 0
+        if resume and path.is_file():
+            self._take_up(run)
+        else:
+            path.write_text(json.dumps(run) + "\n", encoding="utf-8")
+
+    def _take_up(self, run: dict[str, Any]) -> None:
+        """Check the first line, count whole blocks and cut off a torn one."""
+        with self.path.open("rb") as file:
+            first = file.readline()
+            try:
+                earlier = json.loads(first)
+            except ValueError as error:
+                raise FaceLLMError(f"{self.path}: not a journal of facellm") from error
+            different = [
+                f"{name} was {earlier.get(name)!r}, is {run.get(name)!r}"
+                for name in {**earlier, **run}
+                if earlier.get(name) != run.get(name)
+            ]
+            if different:
+                raise FaceLLMError(
+                    f"{self.path}: cannot be resumed: {'; '.join(different)}; "
+                    "without --resume the run starts anew"
+                )
+            whole = len(first)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                whole += len(line)
+                self.blocks += 1
+        os.truncate(self.path, whole)
+
+    def append(self, block: Block) -> None:
+        """Put a finished block on disk before going on."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(block), ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.blocks += 1
+
+    def __iter__(self) -> Iterator[Block]:
+        """Every finished block, in order, one at a time."""
+        with self.path.open(encoding="utf-8") as file:
+            next(file)
+            for line in file:
+                record = json.loads(line)
+                record["problems"] = [tuple(problem) for problem in record["problems"]]
+                yield Block(**record)

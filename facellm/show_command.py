@@ -1,0 +1,57 @@
+"""``facellm show PHOTO -o OUT.png``: a picture of what was read off the faces.
+
+Example::
+
+    $ facellm show photo.jpg -o result.png
+    1 face drawn to result.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from facellm.cli import NOTICE, check_model_folder, load_assistant, new_parser
+from facellm.errors import FaceLLMError
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+EXAMPLES = """\
+  facellm show photo.jpg -o result.png
+  facellm show face.png --crops -o result.png  the picture already is one face crop
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb."""
+    parser: argparse.ArgumentParser = new_parser("show", "Draw what was read.", EXAMPLES)
+    parser.add_argument("photo", metavar="PHOTO", help="a picture file")
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="PICTURE", help="written; replaced"
+    )
+    parser.add_argument(
+        "--crops", action="store_true", help="the picture is one face crop: no detection"
+    )
+    args = parser.parse_args(argv)
+    check_out(args.out)
+    check_model_folder(args.model)
+    from facellm.images import load_image
+
+    pixels = load_image(args.photo)  # a wrong path is told before torch is imported
+    from facellm.drawing import face_cards, result_picture
+
+    cards = face_cards(load_assistant(args.model), pixels, crops=args.crops)
+    result_picture(pixels, cards).save(args.out)
+    if not args.quiet:
+        print(NOTICE, file=sys.stderr)
+        count = f"{len(cards)} face{'' if len(cards) == 1 else 's'}" if cards else "no face"
+        print(f"{count} drawn to {args.out}", file=sys.stderr)
+    return 0
+
+
+def check_out(path: Path) -> None:
+    """Refuse a picture that could not be written, before anything is read."""
+    if path.suffix.lower() not in ENDINGS:
+        raise FaceLLMError(f"{path}: unknown kind of picture; legal endings: {', '.join(ENDINGS)}")
+    if not path.parent.is_dir():
+        raise FaceLLMError(f"{path}: the folder {path.parent} does not exist")

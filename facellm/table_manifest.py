@@ -1,0 +1,95 @@
+"""How a table came about, as JSON beside it: versions, weights, command, columns, methods text.
+
+Example: ``faces.csv.manifest.json`` holds ``{"facellm": "0.1.0", "command": "facellm read ...",
+"weights": {"model.safetensors": "3468fda1..."}, "columns": [{"name": "AU12", "meaning": ...}]}``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+import sys
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from facellm.checkpoint import CALIBRATION, LANDMARKS, WEIGHTS, Checkpoint
+from facellm.table_notes import column_note
+
+PACKAGES = ("facellm", "torch", "transformers", "opencv-python-headless", "pillow", "numpy")
+METHODS = (
+    "Faces were found with OpenCV's cascade classifiers, verified and located by a 68-point "
+    "landmark network, and each face crop was read by facellm {version} (weights sha256 {digest}; "
+    "{crops}). Expression shares follow the eight FER+ categories; the expression is left open "
+    "below a confidence of {abstain:.2f}, a threshold fixed on validation data. Action units were "
+    "learned on rendered faces; {units}. Apparent age and gender are impressions of a picture, not "
+    "facts about a person. Head pose and z-scores are geometry measured on the landmarks. Values "
+    "describe what faces show, not what people feel. Held-out figures with intervals are in the "
+    "model card."
+)
+
+
+def manifest(
+    checkpoint: Checkpoint,
+    columns: Sequence[str],
+    units: Collection[int],
+    counts: dict[str, int],
+    *,
+    crops: bool,
+) -> dict[str, Any]:
+    """Everything a reader of the table must know, JSON-ready.
+
+    Args:
+        checkpoint: The weights it was read with.
+        columns: Of the table, in order.
+        units: Action units that were filled.
+        counts: Pictures, faces and problems met.
+        crops: The pictures were given as face crops.
+    """
+    digests = {
+        name: hashlib.sha256((checkpoint.folder / name).read_bytes()).hexdigest()
+        for name in (WEIGHTS, LANDMARKS, CALIBRATION)
+    }
+    return {
+        "facellm": version("facellm"),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["facellm", *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "weights": digests,
+        "thresholds": {
+            "abstain_below": checkpoint.calibration.abstain_below,
+            "units_filled": list(units),
+        },
+        "counts": counts,
+        "columns": [column_record(name) for name in columns],
+        "methods": methods(checkpoint, digests[WEIGHTS], units, crops=crops),
+    }
+
+
+def column_record(name: str) -> dict[str, str]:
+    """A column's name and note."""
+    note = column_note(name)
+    return {"name": name, "meaning": note.meaning, "unit": note.unit, "scope": note.scope}
+
+
+def methods(checkpoint: Checkpoint, digest: str, units: Collection[int], *, crops: bool) -> str:
+    """A paragraph for a methods section."""
+    real = checkpoint.calibration.units_on_real_faces
+    listed = ", ".join(f"AU{number}" for number in units) or "none"
+    held = "which pass a ranking check on real faces" if set(units) <= set(real) else "as asked for"
+    return METHODS.format(
+        version=version("facellm"),
+        digest=digest[:16],
+        crops="pictures were given as face crops" if crops else "EXIF orientation applied",
+        abstain=checkpoint.calibration.abstain_below,
+        units=f"filled are {listed}, {held}",
+    )
+
+
+def manifest_path(table: Path) -> Path:
+    """Where a table's manifest lies."""
+    return table.with_name(table.name + ".manifest.json")
