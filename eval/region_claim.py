@@ -98,13 +98,13 @@ def cue_pictures(rig: PreparedSet, split: int, count: int, degrees: float) -> Cu
     rows = rig.rows(split)
     rows = rows[rig.labels["eye_open"][rows].min(axis=1) > OPEN_EYE]
     rows = rows[np.abs(rig.labels["pose"][rows, 0]) < MOST_YAW]
-    if not len(rows) or rig.landmarks is None:
+    if not len(rows) or rig.exact is None:
         raise FaceLLMError(f"no open-eyed renders with landmarks in split {split}")
     cues: list[Cue] = []
     for index in range(count):
         rng = np.random.default_rng((split, index))
         row = rows[index % len(rows)]
-        cues.append(cue_sample(np.asarray(rig.images[row]), rig.landmarks[row], rng, degrees))
+        cues.append(cue_sample(np.asarray(rig.images[row]), rig.exact[row], rng, degrees))
     return CuePictures(
         torch.from_numpy(np.stack([cue.crop for cue in cues])),
         torch.from_numpy(np.stack([cue.points for cue in cues])),

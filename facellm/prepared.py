@@ -3,7 +3,8 @@
 One folder a set: ``images.npy`` (N, S, S, C) uint8, ``labels.npz`` with ``split`` (N,) int8 (0
 train, 1 valid, 2 test) and the set's labels, and ``landmarks.npy`` (N, 68, 2) float32 in [0, 1] of
 the stored picture as our landmark network gives them, NaN where it sees no face. Renders carry
-exact landmarks inside ``labels.npz``.
+exact landmarks inside ``labels.npz``; where both exist the network's are the set's landmarks,
+because a model that is trained on exact points leans on an exactness that use does not have.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ class PreparedSet:
         self.labels = dict(np.load(folder / "labels.npz"))
         self.side = self.images.shape[1]
         path = folder / "landmarks.npy"
-        points = self.labels.pop("landmarks", None)
-        self.landmarks = np.load(path) if points is None and path.is_file() else points
+        self.exact = self.labels.pop("landmarks", None)
+        self.landmarks = np.load(path) if path.is_file() else self.exact
 
     def rows(self, split: int) -> np.ndarray:
         """Row numbers of a split (0 train, 1 valid, 2 test)."""

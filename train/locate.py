@@ -21,7 +21,13 @@ from facellm.face import Landmarks, crop_image, square_around
 from facellm.folders import default_cache
 from facellm.landmarks import INPUT_SIZE, LandmarkNet
 
-SETS = {"ferplus": False, "utkface": True, "real_vs_stylegan2": True, "face_mask": True}
+SETS = {
+    "ferplus": False,
+    "utkface": True,
+    "real_vs_stylegan2": True,
+    "face_mask": True,
+    "rig": True,
+}
 LEAST_QUALITY = 0.3
 
 
