@@ -17,9 +17,12 @@ import argparse
 import importlib
 import io
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -92,7 +95,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     try:
         try:
-            code = run(arguments)
+            with remembered_interrupts():
+                code = run(arguments)
         finally:
             sys.stdout.flush()
         return code
@@ -131,6 +135,31 @@ def run(arguments: list[str]) -> int:
         raise FaceLLMError(f"unknown verb {verb!r}; the verbs are {', '.join(VERBS)}")
     quiet_libraries()
     return resolve(VERBS[verb])(rest)
+
+
+_interrupted = False
+
+
+@contextmanager
+def remembered_interrupts() -> Iterator[None]:
+    """Remember a Ctrl-C besides raising it: libraries swallow it while they are imported."""
+    global _interrupted
+    _interrupted = False
+
+    def handler(*_: object) -> NoReturn:
+        global _interrupted
+        _interrupted = True
+        raise KeyboardInterrupt
+
+    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not own or threading.current_thread() is not threading.main_thread():
+        yield  # somebody else listens, or nobody could
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def resolve(place: str) -> Callable[[list[str]], int]:
@@ -192,6 +221,8 @@ def load_assistant(path: Path | None) -> FaceAssistant:
 
     from facellm.assistant import FaceAssistant
 
+    if _interrupted:  # a library has swallowed it
+        raise KeyboardInterrupt
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:

@@ -234,7 +234,7 @@ def _age_and_gender(face: Shown, writer: Writer) -> str:
 
 
 def write_description(face: Shown, writer: Writer) -> str:
-    """Everything that matters, in the order of the context, in at most 75 tokens."""
+    """Everything that matters, in the order of the context, in at most 90 tokens."""
     sentences = [write_expression(face, writer, short=True)]
     if face.units:
         names = [unit_name(unit.number) for unit in face.units[:DESCRIBED_UNITS]]

@@ -101,10 +101,10 @@ def test_same_lines_same_model():
     assert first == second
 
 
-def test_descriptions_stay_within_seventy_five_tokens(tokenizer):
+def test_descriptions_stay_within_ninety_tokens(tokenizer):
     rng = np.random.default_rng(0)
     for _ in range(400):
         answer = compose_answer([sample_reading(rng)], "describe", rng)
         # The test's tokenizer saw a fiftieth of the shipped one's lines and splits a little finer.
-        assert len(tokenizer(answer)["input_ids"]) <= 80
+        assert len(tokenizer(answer)["input_ids"]) <= 90
     assert "describe" in SENTENCES
