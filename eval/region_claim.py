@@ -24,187 +24,25 @@ Legend: N pictures, P patches, Q questions (brow, eye).
 from __future__ import annotations
 
 import argparse
-import copy
+import hashlib
 import json
-import time
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from transformers import LlamaConfig
 
-from facellm.config import ConvHybridConfig, FaceLLMConfig
-from facellm.errors import FaceLLMError
-from facellm.face import MIRROR_68
 from facellm.folders import default_cache
-from facellm.model import FaceLLMForConditionalGeneration
 from facellm.prepared import PreparedSet
 
-from .region_cues import CROP, MOST_YAW, OPEN_EYE, Cue, cue_sample
+from .region_toy import ClaimRun, CuePictures, cue_pictures, new_toy, read_sides, train_arm
 from .statistics import estimate, mean_statistic
 
 ARMS = ("right", "other", "none")
 PROBES = ("mirrored", "other", "none")
 QUESTIONS = ("brow", "eye")
-START, IMAGE, LABELS = 3, 4, torch.tensor([7, 8])  # token ids of the toy: left, right
-QUERY_IDS = [5, 6]
-
-
-@dataclass(frozen=True)
-class ClaimRun:
-    """Settings.
-
-    Attributes:
-        train: Training pictures, several of one render allowed.
-        held_out: Validation pictures, and as many again for the test.
-        epochs: Most passes over the training pictures.
-        patience: Validations without a better loss before the rate is halved; twice that ends it.
-        batch: Pictures a step.
-        lr: Peak learning rate.
-        degrees: Largest turn of a face.
-        seeds: Seeds 0 .. seeds - 1 of weights and order; the pictures stay the same.
-    """
-
-    train: int = 8000
-    held_out: int = 2000
-    epochs: int = 24
-    patience: int = 3
-    batch: int = 64
-    lr: float = 1e-3
-    degrees: float = 45.0  # at 180 the toy never leaves chance
-    seeds: int = 3
-
-
-@dataclass(frozen=True)
-class CuePictures:
-    """Pictures of one split.
-
-    Attributes:
-        crops: (N, 96, 96, 3) uint8.
-        points: (N, 68, 2) float32 in [0, 1], of the unedited face.
-        sides: (N, Q) int64, 0 left, 1 right.
-    """
-
-    crops: Tensor
-    points: Tensor
-    sides: Tensor
-
-
-def cue_pictures(rig: PreparedSet, split: int, count: int, degrees: float) -> CuePictures:
-    """``count`` pictures of a split (0 train, 1 valid, 2 test) of faces with both eyes open."""
-    rows = rig.rows(split)
-    rows = rows[rig.labels["eye_open"][rows].min(axis=1) > OPEN_EYE]
-    rows = rows[np.abs(rig.labels["pose"][rows, 0]) < MOST_YAW]
-    if not len(rows) or rig.exact is None:
-        raise FaceLLMError(f"no open-eyed renders with landmarks in split {split}")
-    cues: list[Cue] = []
-    for index in range(count):
-        rng = np.random.default_rng((split, index))
-        row = rows[index % len(rows)]
-        cues.append(cue_sample(np.asarray(rig.images[row]), rig.exact[row], rng, degrees))
-    return CuePictures(
-        torch.from_numpy(np.stack([cue.crop for cue in cues])),
-        torch.from_numpy(np.stack([cue.points for cue in cues])),
-        torch.tensor([[cue.brow, cue.eye] for cue in cues]),
-    )
-
-
-def new_toy(seed: int) -> FaceLLMForConditionalGeneration:
-    """The product's class at a hundredth of its size: 36 patches, widths 48 and 64."""
-    torch.manual_seed(seed)
-    vision = ConvHybridConfig(
-        image_size=CROP, fold=4, widths=(16, 32, 48), depths=(1, 1, 1), layers=1, heads=2
-    )
-    text = LlamaConfig(
-        vocab_size=16,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=64,
-        tie_word_embeddings=True,
-        attn_implementation="eager",  # type: ignore[call-arg]
-    )
-    config = FaceLLMConfig(vision_config=vision, text_config=text, image_token_id=IMAGE)
-    return FaceLLMForConditionalGeneration(config)
-
-
-def landmarks_of(data: CuePictures, rows: Tensor, kind: str) -> Tensor:
-    """Landmarks an arm or a probe is given for pictures ``rows``, (N, 68, 2)."""
-    points = data.points[rows]
-    if kind == "none":
-        return torch.full_like(points, torch.nan)
-    if kind == "other":  # the same wrong face every time, so nothing is averaged away
-        return data.points[(rows * 7919 + 13) % len(data.points)]
-    return points[:, MIRROR_68] if kind == "mirrored" else points
-
-
-def answer_logprobs(
-    model: FaceLLMForConditionalGeneration, crops: Tensor, points: Tensor
-) -> Tensor:
-    """Log-probabilities of left and right for both questions, (N, Q, 2)."""
-    patches = model.vision_tower.n_patches
-    ids = torch.tensor([START, *[IMAGE] * patches, *QUERY_IDS]).expand(len(crops), -1)
-    pixels = (crops.permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.25
-    embeds = model.embed(ids, pixels, points)
-    places = torch.tensor([patches + 1, patches + 2])
-    return torch.stack(model.readouts(embeds, None, places, [LABELS, LABELS]), dim=1)
-
-
-@torch.inference_mode()
-def read_sides(
-    model: FaceLLMForConditionalGeneration, data: CuePictures, kind: str
-) -> tuple[np.ndarray, float]:
-    """Whether each answer is right (N, Q), and the mean loss."""
-    model.eval()
-    parts = [
-        answer_logprobs(model, data.crops[rows], landmarks_of(data, rows, kind))
-        for rows in torch.arange(len(data.crops)).split(250)
-    ]
-    said = torch.cat(parts)
-    loss = -said.gather(2, data.sides[..., None]).mean()
-    return (said.argmax(-1) == data.sides).numpy(), float(loss)
-
-
-def train_arm(
-    train: CuePictures, valid: CuePictures, kind: str, seed: int, run: ClaimRun
-) -> tuple[FaceLLMForConditionalGeneration, dict[str, Any]]:
-    """Train one model until its validation loss stops falling; its best state and how it went."""
-    model, start = new_toy(seed), time.monotonic()
-    optimizer = torch.optim.AdamW(model.parameters(), run.lr, weight_decay=0.05)
-    generator = torch.Generator().manual_seed(seed)
-    best, state, waited, epoch = float("inf"), model.state_dict(), 0, 0
-    while epoch < run.epochs and waited < 2 * run.patience:
-        model.train()
-        order = torch.randperm(len(train.crops), generator=generator)
-        for step, rows in enumerate(order.split(run.batch)):
-            if epoch == 0:
-                optimizer.param_groups[0]["lr"] = run.lr * min(1.0, (step + 1) / 60)
-            points = landmarks_of(train, rows, kind)
-            said = answer_logprobs(model, train.crops[rows], points)
-            loss = -said.gather(2, train.sides[rows][..., None]).mean()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-        epoch += 1
-        found = read_sides(model, valid, kind)[1]
-        waited = 0 if found < best - 1e-3 else waited + 1
-        if found < best:
-            best, state = found, copy.deepcopy(model.state_dict())
-        if waited == run.patience:
-            optimizer.param_groups[0]["lr"] /= 2
-    model.load_state_dict(state)
-    return model, {
-        "epochs": epoch,
-        "plateau": waited >= 2 * run.patience,
-        "validation_loss": round(best, 4),
-        "gate": round(float(model.region_attention.gate.detach()), 6),
-        "seconds": round(time.monotonic() - start),
-    }
 
 
 def figures(hits: list[np.ndarray]) -> dict[str, Any]:
@@ -219,27 +57,81 @@ def figures(hits: list[np.ndarray]) -> dict[str, Any]:
     return out
 
 
-def measure(rig: PreparedSet, run: ClaimRun) -> dict[str, Any]:
-    """Train every arm with every seed and collect the figures."""
+def measure(rig: PreparedSet, run: ClaimRun, folder: Path) -> dict[str, Any] | None:
+    """Train every arm with every seed and collect the figures.
+
+    Each finished arm is a file in ``folder``: an interrupted measurement goes on, and two processes
+    given the same command share the work.
+
+    Returns:
+        The figures; None while another process still works on an arm.
+    """
+    digest = hashlib.sha256(json.dumps(asdict(run)).encode()).hexdigest()[:12]
+    folder = folder / digest
+    folder.mkdir(parents=True, exist_ok=True)
     sizes = (run.train, run.held_out, run.held_out)
-    train, valid, test = (cue_pictures(rig, s, n, run.degrees) for s, n in enumerate(sizes))
-    hits: dict[str, list[np.ndarray]] = {name: [] for name in ARMS}
-    probes: dict[str, list[np.ndarray]] = {name: [] for name in PROBES}
-    logs: dict[str, list[dict[str, Any]]] = {name: [] for name in ARMS}
-    for seed in range(run.seeds):
-        for arm in ARMS:
-            model, log = train_arm(train, valid, arm, seed, run)
-            hits[arm].append(read_sides(model, test, arm)[0])
-            logs[arm].append(log)
-            print(arm, seed, hits[arm][-1].mean(0).round(4), log, flush=True)
-            if arm == "right":
-                for probe in PROBES:
-                    probes[probe].append(read_sides(model, test, probe)[0])
+    pictures = [cue_pictures(rig, s, n, run.degrees) for s, n in enumerate(sizes)]
+    jobs = [(seed, arm) for seed in range(run.seeds) for arm in ARMS]
+    for seed, arm in jobs:
+        path = folder / f"{arm}-{seed}.json"
+        if path.is_file() or not take(path.with_suffix(".taken")):
+            continue
+        record = measure_arm(pictures, arm, seed, run)
+        path.write_text(json.dumps(record))
+        print(arm, seed, np.mean(record["hits"], 0).round(4), record["log"], flush=True)
+    paths = {(seed, arm): folder / f"{arm}-{seed}.json" for seed, arm in jobs}
+    if not all(path.is_file() for path in paths.values()):
+        return None
+    return collected({job: json.loads(path.read_text()) for job, path in paths.items()}, run)
+
+
+def take(path: Path) -> bool:
+    """Claim a job for this process by a file; what a process left that is gone is taken over."""
+    try:
+        with path.open("x") as file:
+            file.write(str(os.getpid()))
+        return True
+    except FileExistsError:
+        holder = path.read_text()
+    try:
+        os.kill(int(holder), 0)
+    except (ValueError, ProcessLookupError):
+        path.write_text(str(os.getpid()))
+        return True
+    except PermissionError:  # alive, and somebody else's
+        return False
+    return False
+
+
+def measure_arm(pictures: list[CuePictures], arm: str, seed: int, run: ClaimRun) -> dict[str, Any]:
+    """Train one arm with one seed: its answers on the test pictures, and those to the probes."""
+    train, valid, test = pictures
+    model, log = train_arm(train, valid, arm, seed, run)
+    probes = PROBES if arm == "right" else ()
+    return {
+        "log": log,
+        "hits": read_sides(model, test, arm)[0].tolist(),
+        "probes": {probe: read_sides(model, test, probe)[0].tolist() for probe in probes},
+    }
+
+
+def collected(records: dict[tuple[int, str], dict[str, Any]], run: ClaimRun) -> dict[str, Any]:
+    """Figures of all arms and seeds."""
+
+    def arm_figures(arm: str) -> dict[str, Any]:
+        runs = [records[seed, arm] for seed in range(run.seeds)]
+        hits = [np.array(record["hits"]) for record in runs]
+        return figures(hits) | {"runs": [record["log"] for record in runs]}
+
+    def probe_figures(probe: str) -> dict[str, Any]:
+        runs = [records[seed, "right"] for seed in range(run.seeds)]
+        return figures([np.array(record["probes"][probe]) for record in runs])
+
     return {
         "settings": asdict(run),
         "parameters": sum(p.numel() for p in new_toy(0).parameters()),
-        "arms": {arm: figures(hits[arm]) | {"runs": logs[arm]} for arm in ARMS},
-        "trained_right_probed_with": {probe: figures(probes[probe]) for probe in PROBES},
+        "arms": {arm: arm_figures(arm) for arm in ARMS},
+        "trained_right_probed_with": {probe: probe_figures(probe) for probe in PROBES},
     }
 
 
@@ -271,7 +163,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     run = ClaimRun(**{name: getattr(args, name) for name in asdict(ClaimRun())})
-    result = measure(PreparedSet(args.cache / "rig"), run)
+    result = measure(PreparedSet(args.cache / "rig"), run, args.cache / "region_claim")
+    if result is None:
+        print("another process still works on some arms; the last one to finish writes the figures")
+        return
     args.out.write_text(json.dumps(result, indent=2) + "\n")
     print(table(result))
 

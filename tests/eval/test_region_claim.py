@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 import torch
 
 from facellm.eval import region_claim
-from facellm.eval.region_claim import CuePictures, landmarks_of, main, new_toy, read_sides, table
+from facellm.eval.region_claim import main, table
 from facellm.eval.region_cues import (
     BROWS,
     CROP,
@@ -19,6 +22,7 @@ from facellm.eval.region_cues import (
     paint_eye_shut,
     raise_brow,
 )
+from facellm.eval.region_toy import CuePictures, landmarks_of, new_toy, read_sides
 from facellm.face import MIRROR_68
 
 SIZE = 160
@@ -173,3 +177,14 @@ def test_the_command_measures_three_arms_and_writes_figures(tmp_path, monkeypatc
     assert result["arms"]["none"]["runs"][0]["gate"] == 0
     assert result["arms"]["right"]["runs"][0]["gate"] != 0
     assert table(result) in capsys.readouterr().out
+
+
+def test_a_job_is_taken_once_and_taken_over_from_a_process_that_is_gone(tmp_path):
+    path = tmp_path / "right-0.taken"
+    assert region_claim.take(path)
+    assert not region_claim.take(path)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    path.write_text(str(gone.pid))
+    assert region_claim.take(path)
+    assert path.read_text() == str(os.getpid())
