@@ -9,6 +9,14 @@ import pytest
 from facellm import cli
 
 
+@pytest.fixture(autouse=True)
+def listening():
+    """Ctrl-C as Python meets it in a terminal, also where the suite runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupt_that_is_swallowed_is_raised_later(tiny_checkpoint):
     with cli.remembered_interrupts():
         with suppress(KeyboardInterrupt):  # as an import with a bare except does

@@ -1,5 +1,6 @@
 """Running the command line in tests: in a process of its own, or in this one."""
 
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,8 @@ def start(*arguments, stdin=None, **options):
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A suite that runs in a shell's background has Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
     )
 
