@@ -12,7 +12,6 @@ was chosen after training (``facellm.eval.calibrate``) was chosen on the validat
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from typing import Any
 import torch
 
 from facellm.assistant import FaceAssistant
-from facellm.checkpoint import LANDMARKS
+from facellm.checkpoint import weight_digests
 from facellm.errors import FaceLLMError
 from facellm.folders import default_cache
 
@@ -51,13 +50,11 @@ FAMILIES: dict[str, Callable[[HeldOut], Findings]] = {
     "readouts_against_heads": head_figures,
 }
 CARD_MARKS = ("<!-- figures -->", "<!-- end of figures -->")
-WEIGHTS = ("model.safetensors", LANDMARKS, "calibration.json")
 
 
 def provenance(folder: Path, limit: int | None) -> dict[str, Any]:
     """Which weights, thresholds and rows the figures belong to."""
-    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in WEIGHTS}
-    return {"sha256": digests, "split": "test", "rows_per_split": limit or "all"}
+    return {"sha256": weight_digests(folder), "split": "test", "rows_per_split": limit or "all"}
 
 
 def earlier_families(path: Path, source: dict[str, Any]) -> dict[str, Any]:

@@ -195,8 +195,7 @@ class FaceAssistant:
         start, timings = time.monotonic(), Timings()
         faces, parts = self._read(pixels, crops, timings)
         processor = self.checkpoint.processor
-        turn = Turn("user", (*parts, TextPart(neutralise(question))))
-        prompt = processor.answer_prompt(Conversation((turn,)))
+        prompt = self._prompt(parts, question)
         written: list[int] = []
         text = ""
         looked = time.monotonic()
@@ -238,11 +237,13 @@ class FaceAssistant:
     def intent(self, parts: Sequence[FacePart], question: str) -> str:
         """What a question about faces asks for (``facellm.labels.INTENTS``)."""
         saved = self.checkpoint
-        turn = Turn("user", (*parts, TextPart(neutralise(question))))
-        prompt = saved.processor.answer_prompt(Conversation((turn,)))
         ids = saved.processor.intent_ids
-        token = next(greedy_tokens(saved.model, prompt, ids, 1))
+        token = next(greedy_tokens(saved.model, self._prompt(parts, question), ids, 1))
         return INTENTS[ids.tolist().index(token)]
+
+    def _prompt(self, parts: Sequence[FacePart], question: str) -> dict[str, Tensor]:
+        turn = Turn("user", (*parts, TextPart(neutralise(question))))
+        return self.checkpoint.processor.answer_prompt(Conversation((turn,)))
 
     def look(self, image: Picture, *, crops: bool = False) -> tuple[list[ReadFace], list[FacePart]]:
         """Faces of a picture with their readings, and the parts that carry them into a prompt."""

@@ -122,14 +122,12 @@ class Chat:
     def _conversation(self, question: str) -> Conversation:
         number = self.chosen
         faces = self._parts if number is None else [self._parts[number - 1]]
-        turns: list[Turn] = []
+        said: list[tuple[str, str]] = []
         for exchange in self.exchanges:
-            asked = TextPart(neutralise(exchange.question))
-            turns.append(Turn("user", (asked,) if turns else (*faces, asked)))
-            turns.append(Turn("assistant", (TextPart(exchange.tokens),)))
-        asked = TextPart(neutralise(question))
-        turns.append(Turn("user", (asked,) if turns else (*faces, asked)))
-        return Conversation(tuple(turns))
+            said += [("user", neutralise(exchange.question)), ("assistant", exchange.tokens)]
+        (_, first), *rest = [*said, ("user", neutralise(question))]
+        opening = Turn("user", (*faces, TextPart(first)))
+        return Conversation((opening, *(Turn(role, (TextPart(text),)) for role, text in rest)))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: the faces with their readings, and what was said."""

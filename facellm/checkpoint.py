@@ -7,6 +7,7 @@ and, where a LoRA adapter was trained, ``adapter/`` in PEFT layout. No pickle an
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import dataclass
@@ -35,7 +36,13 @@ PROCESSOR = (
     "tokenizer.json",
     "chat_template.jinja",
 )
+DIGESTED = (WEIGHTS, LANDMARKS, CALIBRATION)
 NEEDED = (CONFIG, WEIGHTS, LANDMARKS, CALIBRATION, *PROCESSOR)
+
+
+def weight_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files that decide what is read: weights, landmark network, thresholds."""
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in DIGESTED}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ Example::
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -111,10 +110,10 @@ def package_findings() -> Iterator[Finding]:
     if not wrong:
         yield Finding(OK, held)
     for name, requirements in extras.items():
-        absent = [r for r in requirements if r.name != PACKAGE and unmet(r)]
+        absent = {r: reason for r in requirements if r.name != PACKAGE and (reason := unmet(r))}
         if absent:
-            reasons = ", ".join(str(unmet(r)) for r in absent)
-            yield Finding(NOTE, f"extra {name}: {reasons}", install_command(absent))
+            reasons = ", ".join(absent.values())
+            yield Finding(NOTE, f"extra {name}: {reasons}", install_command(list(absent)))
         else:
             yield Finding(OK, f"extra {name}: complete")
 
@@ -186,7 +185,7 @@ def torchvision() -> Finding:
 
 def weight_folder(path: Path | None) -> Finding:
     """The weights: complete, how large, and which ones by their digest."""
-    from facellm.checkpoint import NEEDED, SHIPPED, WEIGHTS
+    from facellm.checkpoint import NEEDED, SHIPPED, WEIGHTS, weight_digests
 
     folder = SHIPPED if path is None else path
     absent = [name for name in NEEDED if not (folder / name).is_file()]
@@ -194,5 +193,5 @@ def weight_folder(path: Path | None) -> Finding:
         mend = "git checkout -- facellm/weights, or --model FOLDER"
         return Finding(MISSING, f"weights {folder} lack {', '.join(absent)}", mend)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    return Finding(OK, f"weights {folder}, {size / 1e6:.1f} MB, sha256 {digest[:16]}")
+    digest = weight_digests(folder)[WEIGHTS][:16]
+    return Finding(OK, f"weights {folder}, {size / 1e6:.1f} MB, sha256 {digest}")

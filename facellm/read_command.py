@@ -201,13 +201,12 @@ def run_record(
     assistant: FaceAssistant, files: list[Path], args: argparse.Namespace
 ) -> dict[str, Any]:
     """What must be equal for a run to go on with another run's journal."""
-    from facellm.checkpoint import WEIGHTS
+    from facellm.checkpoint import WEIGHTS, weight_digests
 
     names = "\n".join(map(shown_name, files)).encode()
-    weights = (assistant.checkpoint.folder / WEIGHTS).read_bytes()
     return {
         "facellm": version("facellm"),
-        "weights": hashlib.sha256(weights).hexdigest()[:16],
+        "weights": weight_digests(assistant.checkpoint.folder)[WEIGHTS][:16],
         "pictures": len(files),
         "names": hashlib.sha256(names).hexdigest()[:16],
         "columns": args.columns,

@@ -6,7 +6,6 @@ Example: ``faces.csv.manifest.json`` holds ``{"facellm": "0.1.0", "command": "fa
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import shlex
 import sys
@@ -16,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from facellm.checkpoint import CALIBRATION, LANDMARKS, WEIGHTS, Checkpoint
+from facellm.checkpoint import WEIGHTS, Checkpoint, weight_digests
 from facellm.table_notes import column_note
 
 PACKAGES = ("facellm", "torch", "transformers", "opencv-python-headless", "pillow", "numpy")
@@ -49,10 +48,7 @@ def manifest(
         counts: Pictures, faces and problems met.
         crops: The pictures were given as face crops.
     """
-    digests = {
-        name: hashlib.sha256((checkpoint.folder / name).read_bytes()).hexdigest()
-        for name in (WEIGHTS, LANDMARKS, CALIBRATION)
-    }
+    digests = weight_digests(checkpoint.folder)
     return {
         "facellm": version("facellm"),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
