@@ -134,6 +134,9 @@ $(STAGES)/07-encoder: $(STAGES)/06-forgeries
 	$(PY) -m facellm.train.encoder --out $(FACELLM_CACHE)/encoder_second \
 	    --start $(FACELLM_CACHE)/encoder/checkpoint.pt --mix second --steps 3700 --lr 8e-4 \
 	    --threads $(THREADS)
+	$(PY) -m facellm.train.encoder --out $(FACELLM_CACHE)/encoder_third \
+	    --start $(FACELLM_CACHE)/encoder_second/checkpoint.pt --mix third --steps 3300 --lr 7e-4 \
+	    --threads $(THREADS)
 	$(stamp)
 
 $(STAGES)/08-features: $(STAGES)/07-encoder

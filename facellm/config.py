@@ -26,6 +26,7 @@ class ConvHybridConfig(PreTrainedConfig):
         depths: Residual blocks per stage.
         layers: Transformer layers on the last grid.
         heads: Their attention heads.
+        spectrum: Hidden units of the texture branch; 0 is none.
     """
 
     model_type = "facellm_conv_hybrid"
@@ -36,6 +37,7 @@ class ConvHybridConfig(PreTrainedConfig):
     depths: list[int] | tuple[int, ...] = (0, 2, 2, 2)
     layers: int = 2
     heads: int = 5
+    spectrum: int = 0
 
 
 class FaceLLMConfig(PreTrainedConfig):

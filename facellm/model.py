@@ -38,6 +38,7 @@ def build_tower(config: FaceLLMConfig) -> VisionTower:
             depths=tuple(vision.depths),
             layers=vision.layers,
             heads=vision.heads,
+            spectrum=vision.spectrum,
         )
     model = AutoModel.from_config(vision)
     return HubTower(model, select_layer=config.select_layer, keep_cls=config.keep_cls)

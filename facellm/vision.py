@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from facellm.regions import grid_centres
+from facellm.spectrum import SpectrumBranch
 
 
 class VisionTower(nn.Module):
@@ -73,6 +74,7 @@ class ConvHybridTower(VisionTower):
         depths: Blocks per stage.
         layers: Transformer layers on the last grid.
         heads: Their heads.
+        spectrum: Hidden units of the texture branch (``facellm.spectrum``); 0 is none.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class ConvHybridTower(VisionTower):
         depths: tuple[int, ...] = (0, 2, 2, 2),
         layers: int = 2,
         heads: int = 5,
+        spectrum: int = 0,
     ) -> None:
         super().__init__()
         if image_size % (fold * 2 ** (len(widths) - 1)):
@@ -117,6 +120,7 @@ class ConvHybridTower(VisionTower):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):  # He et al., arXiv 1502.01852, as for ResNets
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        self.spectrum = SpectrumBranch(image_size, spectrum, self.width) if spectrum else None
 
     def centres(self) -> Tensor:
         """(P, 2) centres of the row-major grid."""
@@ -128,7 +132,8 @@ class ConvHybridTower(VisionTower):
         x = grid.flatten(2).transpose(1, 2) + self.position
         for layer in self.layers:
             x = layer(x)
-        return self.norm(x)
+        x = self.norm(x)
+        return x if self.spectrum is None else x + self.spectrum(pixel_values)[:, None]
 
 
 class HubTower(VisionTower):

@@ -28,6 +28,8 @@ class Jitter:
         grey: Probability of losing colour.
         shrink: Probability of down-and-up sampling.
         erase: Probability of a random rectangle.
+        grain: Probability of noise.
+        jpeg: Probability of another JPEG compression.
     """
 
     zoom: tuple[float, float] = (0.88, 1.15)
@@ -36,6 +38,8 @@ class Jitter:
     grey: float = 0.5
     shrink: float = 0.2
     erase: float = 0.08
+    grain: float = 0.25
+    jpeg: float = 0.0
 
 
 def sample_crop(
@@ -99,7 +103,7 @@ def augment_pixels(crop: np.ndarray, jitter: Jitter, rng: Rng) -> np.ndarray:
     level = (np.arange(256)[:, None] - 128) * gain * tint + 128 + offset
     table = np.clip(level[:, : crop.shape[2]], 0, 255).astype(np.uint8)[None]
     out = np.ascontiguousarray(cv2.LUT(crop, table)).reshape(size, size, -1)
-    if rng.random() < 0.25:
+    if rng.random() < jitter.grain:
         grain = rng.standard_normal((64, 64), np.float32) * rng.uniform(2, 8)
         grain = np.tile(grain, (size // 64 + 1, size // 64 + 1))[:size, :size, None]
         out = np.clip(out + grain, 0, 255).astype(np.uint8)
@@ -107,4 +111,8 @@ def augment_pixels(crop: np.ndarray, jitter: Jitter, rng: Rng) -> np.ndarray:
         height, width = (rng.uniform(0.1, 0.35, 2) * size).astype(int)
         top, left = int(rng.integers(0, size - height)), int(rng.integers(0, size - width))
         out[top : top + height, left : left + width] = rng.integers(0, 256)
+    if rng.random() < jitter.jpeg:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 96))]
+        coded = cv2.imencode(".jpg", out, quality)[1]
+        out = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED).reshape(size, size, -1)
     return np.broadcast_to(out, (size, size, 3)) if out.shape[2] == 1 else out

@@ -24,16 +24,19 @@ from .augment import Jitter, augment_pixels, move_points, sample_crop
 
 IMAGE_SIZE = 192
 PIXEL_MEAN, PIXEL_STD = 0.5, 0.25
-# Shares of a batch: real faces lead at first; renders, whose labels are learned slowest, later.
+# Shares of a batch: real faces lead at first; renders, whose labels are learned slowest, later, and
+# in the end forgeries, of which there are few.
 MIXES = {
     "first": {"ferplus": 0.58, "utkface": 0.22, "rig": 0.12, "fake": 0.05, "mask": 0.03},
     "second": {"ferplus": 0.41, "utkface": 0.20, "rig": 0.28, "fake": 0.08, "mask": 0.03},
+    "third": {"ferplus": 0.36, "utkface": 0.17, "rig": 0.32, "fake": 0.12, "mask": 0.03},
 }
 JITTERS = {
     "ferplus": Jitter(),
     "utkface": Jitter(zoom=(0.85, 1.45), degrees=12.0),
     "rig": Jitter(zoom=(0.85, 1.3), degrees=10.0, erase=0.1, shrink=0.5),
-    "fake": Jitter(zoom=(0.85, 1.2), grey=0.2, shrink=0.1, erase=0.0),
+    # Traces of a forgery are fine texture: turning, noise and shrinking would wipe them out.
+    "fake": Jitter((0.93, 1.08), 0.03, 3.0, 0.1, 0.1, erase=0.0, grain=0.1, jpeg=0.15),
     "mask": Jitter(zoom=(0.85, 1.4), shrink=0.5),
 }
 

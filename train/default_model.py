@@ -11,6 +11,7 @@ from facellm.model import FaceLLMForConditionalGeneration
 from facellm.processor import FaceLLMProcessor
 
 from .batches import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD
+from .encoder import SPECTRUM
 
 
 def new_processor(tokenizer: Path) -> FaceLLMProcessor:
@@ -46,7 +47,7 @@ def new_model(processor: FaceLLMProcessor) -> FaceLLMForConditionalGeneration:
         attn_implementation="eager",  # type: ignore[call-arg]
     )
     config = FaceLLMConfig(
-        vision_config=ConvHybridConfig(image_size=IMAGE_SIZE),
+        vision_config=ConvHybridConfig(image_size=IMAGE_SIZE, spectrum=SPECTRUM),
         text_config=text,
         image_token_id=processor.image_token_id,
     )

@@ -8,6 +8,8 @@ Command::
     python -m facellm.train.encoder --cache .cache/default
     python -m facellm.train.encoder --cache .cache/default --out .cache/default/encoder_second \
         --start .cache/default/encoder/checkpoint.pt --mix second --steps 3700 --lr 8e-4
+    python -m facellm.train.encoder --cache .cache/default --out .cache/default/encoder_third \
+        --start .cache/default/encoder_second/checkpoint.pt --mix third --steps 3300 --lr 7e-4
 
 Resumes from ``<out>/checkpoint.pt``; every step's batch depends on seed and step number only.
 """
@@ -39,7 +41,8 @@ from .batches import EncoderBatches
 from .encoder_losses import WEIGHTS, TaskLoss, mixup, task_losses
 from .evaluate_encoder import evaluate
 
-FIRST, SECOND = "encoder", "encoder_second"  # folders of the two stretches in the cache
+FIRST, LAST = "encoder", "encoder_third"  # folders of two of the three stretches in the cache
+SPECTRUM = 128  # hidden units of the tower's texture branch
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class EncoderTrainee(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.vision_tower = ConvHybridTower()
+        self.vision_tower = ConvHybridTower(spectrum=SPECTRUM)
         self.region_attention = FaceRegionGuidedCrossAttention(self.vision_tower.width)
         self.heads = ThrowAwayHeads(self.vision_tower.width)
         self.register_buffer("centres", self.vision_tower.centres())
@@ -163,8 +166,8 @@ def set_mean_shape(model: EncoderTrainee, source: EncoderBatches) -> None:
 
 
 def trained_encoder(cache: Path) -> EncoderTrainee:
-    """The averaged weights of the second stretch of training, for inference."""
-    state = torch.load(cache / SECOND / "checkpoint.pt", weights_only=True)
+    """The averaged weights of the last stretch of training, for inference."""
+    state = torch.load(cache / LAST / "checkpoint.pt", weights_only=True)
     encoder = EncoderTrainee().eval()
     encoder.load_state_dict(state["averaged"])
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
