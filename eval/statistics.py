@@ -213,22 +213,35 @@ def divergences(votes: Floats, probabilities: Floats) -> Floats:
     return np.where(votes > 0, votes * ratio, 0.0).sum(1)
 
 
-def abstain_threshold(confidence: ArrayLike, correct: ArrayLike, least_accuracy: float) -> float:
-    """Smallest confidence from which on the answered rows reach an accuracy.
+def abstain_threshold(
+    confidence: ArrayLike, correct: ArrayLike, least_accuracy: float, sureness: float = 0.5
+) -> float:
+    """Smallest confidence from which on the answered rows reach an accuracy, with some sureness.
+
+    A threshold that reaches the accuracy exactly on the rows it was chosen on misses it on every
+    second set of new rows. Here the accuracy's lower bound must reach it (Clopper and Pearson).
 
     Args:
         confidence: (n,).
         correct: (n,) whether the label is right.
-        least_accuracy: Of the rows with at least that confidence.
+        least_accuracy: Of the rows with at least that confidence, in (0, 1).
+        sureness: One-sided confidence of the bound; .5 is about the plain share.
 
     Returns:
         One of the confidences; infinity where no threshold reaches it.
+
+    Source: Geifman and El-Yaniv, arXiv 1705.08500, section 3 (selection with guaranteed risk);
+    without its union bound over thresholds.
     """
+    from scipy.stats import beta
+
     sure = np.asarray(confidence, np.float64)
     order = np.argsort(-sure, kind="stable")
     falling = sure[order]
-    accuracy = np.cumsum(np.asarray(correct, np.float64)[order]) / np.arange(1, len(sure) + 1)
+    right = np.cumsum(np.asarray(correct, np.float64)[order])
+    answered = np.arange(1, len(sure) + 1)
+    least = np.where(right > 0, beta.ppf(1 - sureness, right, answered - right + 1), 0.0)
     # Rows of one confidence are answered together: only the last of them is a possible cut.
     last = np.append(falling[1:] != falling[:-1], True)
-    good = np.flatnonzero(last & (accuracy >= least_accuracy))
+    good = np.flatnonzero(last & (least >= least_accuracy))
     return float(falling[good[-1]]) if len(good) else math.inf

@@ -1,7 +1,8 @@
 """Wordings of questions, by intent: templates x synonyms, then casing, politeness and typos.
 
 ``questions.json`` holds the templates (``wording.py`` says how they are written) and the hashes of
-the wordings of ``eval/held_out_questions.json``, which are never drawn.
+the wordings of ``eval/held_out_questions.json`` and ``eval/earlier_questions.json``, which are
+never drawn.
 
 Example: intent ``age`` -> ``"hi, how old deos the man look?"``.
 """
@@ -21,7 +22,12 @@ from facellm.labels import INTENTS
 
 from .wording import choose, expand, fork
 
-TYPO_RATE = 0.35
+TYPO_RATE, TERSE_RATE = 0.35, 0.12
+# People who type in a hurry leave these out; what is asked for stands in the other words.
+SMALL_WORDS = frozenset(
+    "a an the is are was do does did you i me to of please can could would it there here in on at "
+    "this that be any some".split()
+)
 OPENERS = (
     "please ",
     "hi, ",
@@ -149,6 +155,13 @@ def misspell(text: str, rng: random.Random) -> str:
     return " ".join(words)
 
 
+def shorten(text: str, rng: random.Random) -> str:
+    """Leave out about half of the small words; a text of small words alone stays as it is."""
+    words = text.split(" ")
+    kept = [w for w in words if w.lower() not in SMALL_WORDS or rng.random() < 0.5]
+    return " ".join(kept) if any(w.lower() not in SMALL_WORDS for w in kept) else text
+
+
 def _vary_end(text: str, rng: random.Random) -> str:
     """Drop, keep or change the closing mark, sometimes with a polite closer before it."""
     mark = text[-1] if text[-1] in "?." else ""
@@ -174,13 +187,20 @@ def _vary_case(text: str, rng: random.Random) -> str:
     return text
 
 
-def sample_question(rng: np.random.Generator, intent: str, *, typo_rate: float = TYPO_RATE) -> str:
+def sample_question(
+    rng: np.random.Generator,
+    intent: str,
+    *,
+    typo_rate: float = TYPO_RATE,
+    terse_rate: float = TERSE_RATE,
+) -> str:
     """Draw one question.
 
     Args:
         rng: Source of randomness.
         intent: One of ``labels.INTENTS``.
         typo_rate: Share of questions with one or two typing errors.
+        terse_rate: Share of questions that leave small words out.
 
     Raises:
         ValueError: If the intent is not known.
@@ -191,6 +211,8 @@ def sample_question(rng: np.random.Generator, intent: str, *, typo_rate: float =
     draws = fork(rng)
     while True:
         base = text = choose(draws.choice(by_intent[intent]), draws, slots)
+        if draws.random() < terse_rate:
+            text = shorten(text, draws)
         if draws.random() < 0.2:
             text = draws.choice(OPENERS) + text
         text = _vary_end(text, draws)
@@ -198,6 +220,6 @@ def sample_question(rng: np.random.Generator, intent: str, *, typo_rate: float =
             text = misspell(text, draws)
             if draws.random() < 0.2:
                 text = misspell(text, draws)
-        # A typo or an opener may also lead to a withheld wording: look before and after.
-        if not is_withheld(base) and not is_withheld(text):
+        # A typo, an opener or a missing word may also lead to a withheld wording: look before and after.
+        if text and not is_withheld(base) and not is_withheld(text):
             return _vary_case(text, draws)

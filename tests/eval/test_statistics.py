@@ -129,10 +129,27 @@ def test_divergence_is_zero_for_equal_shares_and_hand_computed_otherwise():
 
 
 def test_abstain_threshold_is_the_smallest_confidence_that_keeps_the_accuracy():
-    sure = [0.9, 0.8, 0.7, 0.7, 0.6, 0.5]
-    right = [1, 1, 1, 0, 1, 0]
-    # From .6 on: 4 of 5; from .7 on: 3 of 4; from .8 on: 2 of 2; all: 4 of 6.
-    assert st.abstain_threshold(sure, right, 0.8) == 0.6
-    assert st.abstain_threshold(sure, right, 0.9) == 0.8
-    assert st.abstain_threshold(sure, right, 0.0) == 0.5
+    # 900 sure rows, one in ten wrong, and 100 half sure ones, all wrong.
+    sure = np.concatenate((np.linspace(0.9, 0.8, 900), np.linspace(0.6, 0.5, 100)))
+    right = np.ones(1000)
+    right[9:900:10] = 0
+    right[900:] = 0
+    # 810 right of k rows: 85 % at k = 953, whose confidence is .547.
+    assert st.abstain_threshold(sure, right, 0.85) == pytest.approx(0.547, abs=0.003)
+    assert st.abstain_threshold(sure, right, 0.5) == 0.5
     assert st.abstain_threshold([0.9], [0], 0.5) == math.inf
+    # Rows of one confidence stand or fall together.
+    assert st.abstain_threshold([0.7] * 10, [1] * 9 + [0], 0.95) == math.inf
+
+
+def test_a_surer_threshold_keeps_its_accuracy_on_new_rows_nine_times_in_ten():
+    rng = np.random.default_rng(0)
+    kept = {0.5: 0, 0.9: 0}
+    for _ in range(60):
+        sure = rng.uniform(0.5, 1, 1000)
+        right = rng.random(1000) < sure  # calibrated: right as often as it says
+        for sureness in kept:
+            cut = st.abstain_threshold(sure, right, 0.9, sureness)
+            kept[sureness] += (1 + cut) / 2 >= 0.9  # the true accuracy from there on
+    assert kept[0.9] >= 48
+    assert kept[0.5] < kept[0.9]

@@ -15,6 +15,7 @@ from facellm.instruct_data.questions import (
     neighbour_key,
     normalise,
     sample_question,
+    shorten,
     templates,
     wordings,
 )
@@ -69,11 +70,11 @@ def test_no_wording_belongs_to_two_intents():
     assert shared == []
 
 
-def test_without_typos_a_question_still_contains_one_of_its_wordings():
+def test_with_every_word_and_no_typo_a_question_still_contains_one_of_its_wordings():
     rng = np.random.default_rng(1)
     known = {normalise(text) for text in wordings()["mask"]}
     for _ in range(200):
-        words = normalise(sample_question(rng, "mask", typo_rate=0.0)).split()
+        words = normalise(sample_question(rng, "mask", typo_rate=0.0, terse_rate=0.0)).split()
         spans = (
             " ".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)
         )
@@ -110,6 +111,15 @@ def test_a_typo_changes_one_word_by_at_most_two_letters():
         changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
         assert len(changed) <= 1
         assert all(abs(len(a) - len(b)) <= 1 and a[-1:] != "" for a, b in changed)
+
+
+def test_only_small_words_are_left_out():
+    rng, text = random.Random(4), "is the person in this picture happy?"
+    found = {shorten(text, rng) for _ in range(200)}
+    assert "person picture happy?" in found
+    assert all("person" in one and "picture happy?" in one for one in found)
+    assert len(found) > 8
+    assert shorten("is it here", rng) == "is it here"
 
 
 def test_short_words_are_not_misspelt():
