@@ -3,7 +3,8 @@
 ``abstain_below``: the smallest expression confidence from which the answered FER+ validation faces
 (published label) are right in 95 % of cases, by the accuracy's lower bound at nine in ten.
 ``units_on_real_faces``: action units that reach AUC .75 in their check on real faces
-(``facellm.eval.figure_units``). Both go into the weights' own ``calibration.json``; the test split is never looked at.
+(``facellm.eval.figure_units``). Both go into the weights' own ``calibration.json``;
+the test split is never looked at.
 
 Command: ``python -m facellm.eval.calibrate --model DIR --cache .cache/default``
 """

@@ -24,10 +24,8 @@ from .wording import choose, expand, fork
 
 TYPO_RATE, TERSE_RATE = 0.35, 0.12
 # People who type in a hurry leave these out; what is asked for stands in the other words.
-SMALL_WORDS = frozenset(
-    "a an the is are was do does did you i me to of please can could would it there here in on at "
-    "this that be any some".split()
-)
+SMALL = "a an the is are was do does did you i me to of please can could would it there here in on"
+SMALL_WORDS = frozenset(SMALL.split(" ")) | {"at", "this", "that", "be", "any", "some"}
 OPENERS = (
     "please ",
     "hi, ",
@@ -220,6 +218,6 @@ def sample_question(
             text = misspell(text, draws)
             if draws.random() < 0.2:
                 text = misspell(text, draws)
-        # A typo, an opener or a missing word may also lead to a withheld wording: look before and after.
+        # Each change may also lead to a withheld wording: look before and after.
         if text and not is_withheld(base) and not is_withheld(text):
             return _vary_case(text, draws)

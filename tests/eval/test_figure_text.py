@@ -52,8 +52,9 @@ def test_repeated_sentences_count_once():
     assert figure_text.distinct(written).value == pytest.approx(3 / 5)
 
 
-def test_held_out_wordings_are_three_hundred_over_all_intents():
-    asked = figure_text.held_out_questions()
+@pytest.mark.parametrize("name", ["held_out", "earlier"])
+def test_wordings_kept_out_are_three_hundred_over_all_intents(name):
+    asked = figure_text.kept_out_questions(name)
     assert len(asked) == 300
     assert {intent for intent, _ in asked} == set(INTENTS)
     assert len({question.lower() for _, question in asked}) == 300
