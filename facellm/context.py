@@ -28,6 +28,8 @@ SIDES = {
     "pitch": ("down", "up"),
     "roll": ("counter-clockwise", "clockwise"),
 }
+# Words a description begins its list of units with. Asked for units, an answer says them anyway.
+UNIT_WORDS = ("Active", "AUs", "FACS", "Found", "Units")
 # Word of an answer -> what must stand in the context, any of it, for the word to be true.
 # ``{part}`` is what the answer is about: gaze where the question asks for it, head otherwise.
 WORD_NEEDS = {
@@ -44,6 +46,7 @@ WORD_NEEDS = {
     "lip": (" lip corners<",),
     "brows": (" brows<",),
     "opening": (" mouth opening<",),
+    **dict.fromkeys(UNIT_WORDS, ("<q_au",)),
 }
 NO_UNITS, STRAIGHT, NO_EVIDENCE = " no units", "straight", " nothing stands out"
 _READING = re.compile(r"<reading>.*?</reading>", re.S)
@@ -82,13 +85,15 @@ def angles_text(name: str, angles: Sequence[float], largest: int = 90) -> str:
     return "".join(parts) or f" {name} {STRAIGHT}"
 
 
-def untrue_words(prompt: str, part: str) -> list[str]:
-    """Words that no reading in a prompt bears out in an answer about ``head`` or ``gaze``."""
+def untrue_words(prompt: str, intent: str) -> list[str]:
+    """Words that no reading in a prompt bears out in an answer to an intent of ``INTENTS``."""
     readings = "".join(_READING.findall(prompt))
+    part = "gaze" if intent == "gaze" else "head"
     return [
         word
         for word, needs in WORD_NEEDS.items()
         if not any(need.format(part=part) in readings for need in needs)
+        and (intent == "describe" or word not in UNIT_WORDS)
     ]
 
 

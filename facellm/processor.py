@@ -28,7 +28,7 @@ from facellm.context import WORD_NEEDS, untrue_words
 from facellm.conversation import Conversation, FacePart, Turn
 from facellm.errors import FaceLLMError
 from facellm.face import Square, crop_image
-from facellm.labels import IMAGE_TOKEN, INTENT_TOKENS, QUERIES, reserved_tokens
+from facellm.labels import IMAGE_TOKEN, INTENT_TOKENS, INTENTS, QUERIES, reserved_tokens
 from facellm.pointers import is_pointer, render
 
 IGNORE_INDEX = -100
@@ -91,8 +91,9 @@ class FaceLLMProcessor(ProcessorMixin):
             ``context.WORD_NEEDS`` whose needs are.
         """
         text = self.tokenizer.decode(input_ids, skip_special_tokens=False)
-        part = "gaze" if intent == self.token_id("<ask_gaze>") else "head"
-        words = [self.word_ids[w] for w in untrue_words(text, part) if w in self.word_ids]
+        places = (self.intent_ids == intent).nonzero().flatten().tolist()
+        asked = INTENTS[places[0]] if places else ""
+        words = [self.word_ids[w] for w in untrue_words(text, asked) if w in self.word_ids]
         missing = self.value_ids[~torch.isin(self.value_ids, input_ids)]
         return torch.cat((missing, torch.tensor(words, dtype=missing.dtype)))
 

@@ -31,16 +31,17 @@ UNSURE = (
     "The expression is open, unclear: {e} or {e2}.",
     "I cannot tell the expression: {e} and {e2} are close.",
 )
+# Each begins with a word of ``context.UNIT_WORDS``, so that none can begin where no unit stands.
 UNITS = (
     "Active: {units}.",
-    "It shows {units}.",
-    "I read {units}.",
+    "Units read: {units}.",
+    "AUs read: {units}.",
     "Units: {units}.",
     "FACS: {units}.",
     "Found: {units}.",
     "Active units: {units}.",
-    "It has {units}.",
-    "I find {units}.",
+    "Units found: {units}.",
+    "AUs found: {units}.",
     "AUs: {units}.",
 )
 AGE = (

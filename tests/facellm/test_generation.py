@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from transformers import LogitsProcessor
 
 from facellm.checkpoint import SHIPPED
-from facellm.context import WORD_NEEDS
+from facellm.context import UNIT_WORDS, WORD_NEEDS
 from facellm.conversation import Conversation, TextPart, Turn
 from facellm.generation import greedy_tokens
+from facellm.instruct_data import grammar_short
 from facellm.processor import FaceLLMProcessor
 from facellm.prompts import neutralise
 
@@ -101,13 +104,22 @@ def test_words_that_no_reading_bears_out_are_held_back(processor, make_face, mon
     # The toy's vocabulary cuts these words in pieces, so any other ids stand in for them.
     stand_ins = {word: 10**6 + index for index, word in enumerate(WORD_NEEDS)}
     monkeypatch.setattr(processor, "word_ids", stand_ins)
-    words = set(WORD_NEEDS)
+    words = set(WORD_NEEDS) - set(UNIT_WORDS)
     assert held_back() == words  # what a user types bears nothing out
     text = " gaze straight head left<deg_-10> lip corners<z_+2>"
     assert held_back(text) == words - {"turned", "left", "lip"}
     assert held_back(text, intent="gaze") == words - {"straight", "lip"}
     both = held_back(" head up<deg_10> gaze straight", " head right<deg_10>")
     assert both == words - {"tilted", "up", "turned", "right"}
+    assert held_back(text, intent="describe") >= set(UNIT_WORDS)
+    assert not held_back("<q_au12><level_2><p_60>", intent="describe") & set(UNIT_WORDS)
+
+
+def test_every_list_of_units_in_a_description_begins_with_a_word_that_can_be_held_back():
+    assert {re.match(r"\w+", template)[0] for template in grammar_short.UNITS} == set(UNIT_WORDS)
+    others = (grammar_short.LOW, grammar_short.UNSURE, grammar_short.AGE, grammar_short.STATE)
+    words = {word for group in others for text in group for word in re.findall(r"\w+", text)}
+    assert not words & set(UNIT_WORDS)
 
 
 def test_the_shipped_vocabulary_holds_every_such_word_in_one_piece():
