@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     model = trained_encoder(args.cache)
-    source = EncoderBatches(args.cache, 64, args.seed, "second")
+    source = EncoderBatches(args.cache, 64, args.seed, "third")
     out_dir = args.cache / "features"
     out_dir.mkdir(parents=True, exist_ok=True)
     count = args.batches * len(source.sources)
