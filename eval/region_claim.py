@@ -1,7 +1,7 @@
 """The claim behind FRGCA, measured: does knowing where the regions lie help to say which side?
 
-Rendered faces, turned by up to 45 degrees, carry two cues (``region_cues``): one brow raised, one
-eye painted shut. A tiny model of the product's own class (conv-hybrid tower, FRGCA, projector,
+Rendered faces, turned by any angle, carry two cues (``region_cues``): one brow raised, one eye
+painted shut. A tiny model of the product's own class (conv-hybrid tower, FRGCA, projector,
 Llama) is asked ``<q_brow>`` and ``<q_eye>`` and answers left or right at the query tokens. Three
 arms, equal in parameters, data and steps offered, trained until the validation loss stops falling:
 

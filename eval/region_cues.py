@@ -7,7 +7,7 @@ angle, so neither the place in the picture nor the person tells the side. "Left"
 while the face is upright.
 
 Example: ``cue_sample(image, points, rng)`` -> ``Cue(crop (96, 96, 3), points (68, 2) in [0, 1],
-brow=1, eye=0)``: the right brow is raised, the left eye painted shut.
+brow=1, eye=0, turn=31.0)``: the right brow is raised, the left eye painted shut.
 
 Coordinates: (x, y), pixels of the picture inside, [0, 1] of the crop outside.
 """
@@ -43,12 +43,14 @@ class Cue:
         points: (68, 2) float32 of the unedited face, [0, 1] of the crop.
         brow: Raised brow, 0 left, 1 right.
         eye: Eye painted shut, 0 left, 1 right.
+        turn: Degrees the picture was turned by.
     """
 
     crop: Rgb
     points: NDArray[np.float32]
     brow: int
     eye: int
+    turn: float
 
 
 def raise_brow(image: Rgb, points: Points, side: int) -> Rgb:
@@ -123,7 +125,8 @@ def cue_sample(image: Rgb, unit: Points, rng: Generator, degrees: float = 180.0)
     image = raise_brow(paint_eye_shut(image, points, eye), points, brow)
     zoom = rng.uniform(1.0, 1.25) * CROP / size
     middle = points[17:].mean(axis=0)  # without the jaw
-    matrix = cv2.getRotationMatrix2D(middle, rng.uniform(-degrees, degrees), zoom)
+    turn = float(rng.uniform(-degrees, degrees))
+    matrix = cv2.getRotationMatrix2D(middle, turn, zoom)
     matrix[:, 2] += CROP * (0.5 + rng.uniform(-0.08, 0.08, 2)) - middle
     moved = points @ matrix[:, :2].T + matrix[:, 2]
     # cv2 puts pixel centres on whole numbers, we put them on halves.
@@ -131,4 +134,4 @@ def cue_sample(image: Rgb, unit: Points, rng: Generator, degrees: float = 180.0)
     crop = cv2.warpAffine(
         image, matrix, (CROP, CROP), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
     )
-    return Cue(crop, (moved / CROP).astype(np.float32), brow, eye)  # type: ignore[arg-type]
+    return Cue(crop, (moved / CROP).astype(np.float32), brow, eye, turn)  # type: ignore[arg-type]

@@ -39,6 +39,8 @@ class ClaimRun:
         batch: Pictures a step.
         lr: Peak learning rate.
         degrees: Largest turn of a face.
+        growth: Epochs over which the largest turn of training pictures grows to ``degrees``: the
+            cues are learned on upright faces first, or a toy never leaves chance.
         seeds: Seeds 0 .. seeds - 1 of weights and order; the pictures stay the same.
     """
 
@@ -48,7 +50,8 @@ class ClaimRun:
     patience: int = 3
     batch: int = 64
     lr: float = 1e-3
-    degrees: float = 45.0  # at 180 the toy never leaves chance
+    degrees: float = 180.0
+    growth: int = 8
     seeds: int = 3
 
 
@@ -60,11 +63,13 @@ class CuePictures:
         crops: (N, 96, 96, 3) uint8.
         points: (N, 68, 2) float32 in [0, 1], of the unedited face.
         sides: (N, Q) int64, 0 left, 1 right.
+        turns: (N,) float32 degrees.
     """
 
     crops: Tensor
     points: Tensor
     sides: Tensor
+    turns: Tensor
 
 
 def cue_pictures(rig: PreparedSet, split: int, count: int, degrees: float) -> CuePictures:
@@ -83,6 +88,7 @@ def cue_pictures(rig: PreparedSet, split: int, count: int, degrees: float) -> Cu
         torch.from_numpy(np.stack([cue.crop for cue in cues])),
         torch.from_numpy(np.stack([cue.points for cue in cues])),
         torch.tensor([[cue.brow, cue.eye] for cue in cues]),
+        torch.tensor([cue.turn for cue in cues]),
     )
 
 
@@ -143,6 +149,12 @@ def read_sides(
     return (said.argmax(-1) == data.sides).numpy(), float(loss)
 
 
+def rows_of_epoch(turns: Tensor, epoch: int, run: ClaimRun) -> Tensor:
+    """Row numbers of the pictures an epoch shows: all, but while it grows only smaller turns."""
+    largest = run.degrees * min(1.0, (epoch + 1) / max(run.growth, 1))
+    return (turns.abs() <= largest).nonzero()[:, 0]
+
+
 def train_arm(
     train: CuePictures, valid: CuePictures, kind: str, seed: int, run: ClaimRun
 ) -> tuple[FaceLLMForConditionalGeneration, dict[str, Any]]:
@@ -153,7 +165,8 @@ def train_arm(
     best, state, waited, epoch = float("inf"), model.state_dict(), 0, 0
     while epoch < run.epochs and waited < 2 * run.patience:
         model.train()
-        order = torch.randperm(len(train.crops), generator=generator)
+        shown = rows_of_epoch(train.turns, epoch, run)
+        order = shown[torch.randperm(len(shown), generator=generator)]
         for step, rows in enumerate(order.split(run.batch)):
             if epoch == 0:
                 optimizer.param_groups[0]["lr"] = run.lr * min(1.0, (step + 1) / 60)
@@ -166,7 +179,7 @@ def train_arm(
             optimizer.step()
         epoch += 1
         found = read_sides(model, valid, kind)[1]
-        waited = 0 if found < best - 1e-3 else waited + 1
+        waited = 0 if found < best - 1e-3 or epoch <= run.growth else waited + 1
         if found < best:
             best, state = found, copy.deepcopy(model.state_dict())
         if waited == run.patience:
