@@ -22,7 +22,14 @@ from facellm.eval.region_cues import (
     paint_eye_shut,
     raise_brow,
 )
-from facellm.eval.region_toy import CuePictures, landmarks_of, new_toy, read_sides
+from facellm.eval.region_toy import (
+    ClaimRun,
+    CuePictures,
+    landmarks_of,
+    new_toy,
+    read_sides,
+    rows_of_epoch,
+)
 from facellm.face import MIRROR_68
 
 SIZE = 160
