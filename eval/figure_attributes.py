@@ -130,6 +130,11 @@ def generated_figures(held_out: HeldOut) -> Findings:
                 note=f"logistic regression on {THUMBNAIL} px thumbnails, C = {strength:g}",
             ),
         ]
+        called = held_out.columns(name).generated >= 0.5
+        findings.figures += [
+            Figure(f"generated, {title}: real ones called generated", share(called[~truth])),
+            Figure(f"generated, {title}: forged ones called generated", share(called[truth])),
+        ]
     return findings
 
 

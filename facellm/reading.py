@@ -52,7 +52,8 @@ class Reading:
         mouth_open: Probability.
         eyes_closed: Probability.
         gaze: Yaw and pitch, degrees.
-        generated: Probability that the picture is generated or manipulated.
+        generated: Probability that the picture is generated or manipulated, on the scale on which
+            one real validation photograph in twenty reaches .5.
         pose: Yaw, pitch, roll in degrees, measured; None without landmarks.
         geometry: z-scores against neutral faces; None without landmarks.
         evidence: Measures of ``geometry`` that stand out and that the expression read rests on.

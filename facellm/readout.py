@@ -9,6 +9,7 @@ Legend: Q queries, in the order of ``facellm.labels.QUERIES``.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,12 +40,15 @@ class Calibration:
     Attributes:
         abstain_below: Expression confidence under which the reading abstains.
         units_on_real_faces: Action units with AUC >= .75 on real faces; the only ones in tables.
+        generated_shift: Log-odds taken off ``generated``: half of the training batches were forged,
+            and unshifted it takes real photographs for generated far too often.
         cited: Expression -> measures an answer may cite for it, with their sign
             (``lip_corner_lift+``): hiding their region was seen to move that reading. None: all.
     """
 
     abstain_below: float = 0.0
     units_on_real_faces: tuple[int, ...] = ()
+    generated_shift: float = 0.0
     cited: dict[str, tuple[str, ...]] | None = None
 
     @classmethod
@@ -89,6 +93,12 @@ def quantile(probabilities: Floats, share: float) -> float:
     before = float(cumulative[index - 1]) if index else 0.0
     inside = (share - before) / max(float(probabilities[index]), 1e-9)
     return max(0.0, index - 0.5 + min(max(inside, 0.0), 1.0))
+
+
+def shifted(probability: float, shift: float) -> float:
+    """A probability with ``shift`` taken off its log-odds."""
+    odds = max(probability, 1e-9) / max(1 - probability, 1e-9) * math.exp(-shift)
+    return odds / (1 + odds)
 
 
 def signed_measure(name: str, zscore: float) -> str:
@@ -152,7 +162,7 @@ def reading_from_logprobs(
         mouth_open=float(of("mouth_open")[1]),
         eyes_closed=float(of("eyes_closed")[1]),
         gaze=(float(of("gaze_yaw") @ gaze), float(of("gaze_pitch") @ gaze)),
-        generated=float(of("fake")[1]),
+        generated=shifted(float(of("fake")[1]), calibration.generated_shift),
         pose=None if measured is None else measured.pose,
         geometry=None if measured is None else measured.zscores,
         evidence=evidence_for(max(expression, key=expression.__getitem__), measured, calibration),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,11 +18,11 @@ from facellm.eval import (
     figure_units,
     figures,
 )
-from facellm.eval.held_out import Columns
+from facellm.eval.held_out import VALID, Columns
 from facellm.eval.statistics import Estimate
 from facellm.geometry import MEASURES
 from facellm.labels import ACTION_UNITS, EXPRESSIONS
-from facellm.readout import Calibration
+from facellm.readout import Calibration, shifted
 
 HAPPY, ANGER, SURPRISE = (EXPRESSIONS.index(name) for name in ("happiness", "anger", "surprise"))
 
@@ -185,11 +186,11 @@ def test_a_check_without_a_positive_row_is_not_a_number():
 
 
 def test_calibration_keeps_passing_units_and_the_smallest_safe_confidence():
-    truth = np.array([HAPPY] * 20 + [ANGER] * 20)
-    shares = np.concatenate([said([HAPPY] * 20, 0.9), said([ANGER] * 10 + [HAPPY] * 10, 0.6)])
-    units = np.zeros((40, len(ACTION_UNITS)))
-    units[:20, ACTION_UNITS.index(12)] = 1.0  # AU12 ranks happiness, AU4 is at chance
-    columns = made_up(40, expression=shares, confidence=shares.max(1), units=units)
+    truth = np.array([HAPPY] * 200 + [ANGER] * 200)
+    shares = np.concatenate([said([HAPPY] * 200, 0.9), said([ANGER] * 100 + [HAPPY] * 100, 0.6)])
+    units = np.zeros((400, len(ACTION_UNITS)))
+    units[:200, ACTION_UNITS.index(12)] = 1.0  # AU12 ranks happiness, AU4 is at chance
+    columns = made_up(400, expression=shares, confidence=shares.max(1), units=units)
     fitted = calibrate.fit(columns, truth, Calibration())
     assert fitted.abstain_below == pytest.approx(0.9)
     assert 12 in fitted.units_on_real_faces
@@ -201,6 +202,39 @@ def test_weights_that_never_reach_the_accuracy_always_abstain():
     fitted = calibrate.fit(columns, np.array([ANGER] * 4), Calibration())
     assert fitted.abstain_below > 1
     assert fitted.units_on_real_faces == ()
+
+
+class Photographs:
+    """Stands in for ``HeldOut``: a crop is its row number, its reading the share given for it."""
+
+    def __init__(self, shares: dict[str, np.ndarray], fake: np.ndarray) -> None:
+        self.shares, self.assistant = shares, self
+        labels = {"utkface": {}, "real_vs_stylegan2": {"fake": fake}}
+        self.sets = {name: SimpleNamespace(labels=held) for name, held in labels.items()}
+
+    def rows(self, name: str, split: int) -> np.ndarray:
+        assert split == VALID
+        return np.arange(len(self.shares[name]))
+
+    def data(self, name: str) -> SimpleNamespace:
+        return self.sets[name]
+
+    def crop(self, name: str, row: int) -> tuple[str, int]:
+        return name, row
+
+    def read_crops(self, crops: list[tuple[str, int]]) -> list[SimpleNamespace]:
+        return [SimpleNamespace(generated=float(self.shares[name][row])) for name, row in crops]
+
+
+def test_one_real_photograph_in_twenty_is_called_generated_after_the_shift():
+    rng = np.random.default_rng(0)
+    fake = np.arange(200) % 2
+    shares = {"utkface": rng.uniform(0, 1, 500), "real_vs_stylegan2": rng.uniform(0, 1, 200)}
+    shares["real_vs_stylegan2"][fake == 1] = 0.999  # forged rows must not count
+    shift = calibrate.generated_shift(Photographs(shares, fake))  # type: ignore[arg-type]
+    real = [*shares["utkface"], *shares["real_vs_stylegan2"][fake == 0]]
+    called = np.mean([shifted(share, shift) >= 0.5 for share in real])
+    assert called == pytest.approx(0.05, abs=0.005)
 
 
 def test_a_row_says_whether_the_goal_is_reached_and_survives_json():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from facellm.context import reading_text
 from facellm.labels import ACTION_UNITS, EXPRESSIONS, GAZE_DEGREES, QUERIES, QUERY_INDEX
-from facellm.readout import Calibration, Measured, quantile, reading_from_logprobs
+from facellm.readout import Calibration, Measured, quantile, reading_from_logprobs, shifted
 
 MEASURED = Measured(
     (10.0, -5.0, 2.0),
@@ -114,6 +115,17 @@ def test_yes_no_queries_give_the_probability_of_yes():
     assert reading.mouth_open == pytest.approx(0.8)
     assert reading.generated == pytest.approx(0.75)
     assert reading.gender == pytest.approx({"female": 0.4, "male": 0.6})
+
+
+def test_generated_is_shifted_in_its_log_odds_and_nothing_else_is():
+    chosen = {"fake": [0.25, 0.75], "mask": [0.25, 0.75]}
+    moved = reading_from_logprobs(
+        tables(**chosen), MEASURED, Calibration(generated_shift=math.log(9))
+    )
+    assert moved.generated == pytest.approx(0.25)  # odds 3 / 9
+    assert moved.mask == pytest.approx(0.75)
+    assert shifted(0.4, 0.0) == pytest.approx(0.4)
+    assert (shifted(1.0, 3.0), shifted(0.0, 3.0)) == pytest.approx((1.0, 0.0), abs=1e-6)
 
 
 def test_gaze_is_the_expectation_over_its_bins():
