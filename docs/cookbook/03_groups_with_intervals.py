@@ -37,6 +37,7 @@ def main() -> None:
     else:
         album = sample_pictures.folder(sample_pictures.OUT / "album")
         table = sample_pictures.OUT / "groups.csv"
+        print("sample pictures of one photograph: the figures below mean nothing")
         facellm(["read", str(album), "-o", str(table), "--quiet"])
     faces = pd.read_csv(table)
     faces["group"] = [Path(name).parent.name for name in faces["input"]]
