@@ -54,14 +54,19 @@ a line without / is a question
 /quit         leave (so does Ctrl-D)"""
 
 
-def main(argv: list[str]) -> int:
-    """Run the verb."""
-    parser: argparse.ArgumentParser = new_parser("chat", "Talk about a picture.", EXAMPLES)
+def new_chat_parser() -> argparse.ArgumentParser:
+    """Arguments of the verb."""
+    parser = new_parser("chat", "Talk about a picture.", EXAMPLES)
     parser.add_argument("photo", metavar="PHOTO", help="a picture file")
     parser.add_argument(
         "--crops", action="store_true", help="pictures are one face crop each: no detection"
     )
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb."""
+    args = new_chat_parser().parse_args(argv)
     check_model_folder(args.model)
     from facellm.images import load_image
 

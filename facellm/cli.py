@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from facellm.errors import FaceLLMError
 
@@ -38,6 +38,7 @@ VERBS = {
     "read": "facellm.read_command:main",
     "show": "facellm.show_command:main",
     "doctor": "facellm.doctor_command:main",
+    "completion": "facellm.completion_command:main",
 }
 USAGE = """\
 usage: facellm VERB ...
@@ -50,6 +51,7 @@ verbs:
   read PATH... [-o TABLE]    one table row per face of pictures and folders
   show PHOTO -o PICTURE      draw boxes, points, regions, shares and what hiding a region does
   doctor                     what is installed, what is missing and how to mend it
+  completion SHELL           a script that completes verbs and options in bash, zsh or fish
 
 examples:
   facellm ask photo.jpg "What expression does this face show?"
@@ -162,7 +164,19 @@ def remembered_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def resolve(place: str) -> Callable[[list[str]], int]:
+def parser_of(verb: str) -> argparse.ArgumentParser:
+    """A verb's own parser: ``new_VERB_parser`` of its module."""
+    module, _, _ = VERBS[verb].partition(":")
+    return resolve(f"{module}:new_{verb}_parser")()
+
+
+def help_of_verbs() -> dict[str, str]:
+    """Verb -> the sentence that ``facellm --help`` says about it."""
+    lines = USAGE.partition("verbs:\n")[2].partition("\n\n")[0].splitlines()
+    return {line.split()[0]: line.split("  ")[-1] for line in lines}
+
+
+def resolve(place: str) -> Callable[..., Any]:
     """``"package.module:function"`` -> the function."""
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)

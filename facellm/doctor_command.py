@@ -51,13 +51,16 @@ class Finding:
     mend: str = ""
 
 
+def new_doctor_parser() -> argparse.ArgumentParser:
+    """Arguments of the verb."""
+    parser = new_parser("doctor", "Say what is installed and what is missing.", EXAMPLES)
+    parser.add_argument("--json", action="store_true", help="one JSON array")
+    return parser
+
+
 def main(argv: list[str]) -> int:
     """Run the verb."""
-    parser: argparse.ArgumentParser = new_parser(
-        "doctor", "Say what is installed and what is missing.", EXAMPLES
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON array")
-    args = parser.parse_args(argv)
+    args = new_doctor_parser().parse_args(argv)
     findings = list(examine(args.model))
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))

@@ -29,6 +29,7 @@ from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
 from facellm.journal import Block, Journal
 from facellm.picture_files import find_pictures, shown_name
+from facellm.table_columns import COLUMN_SETS
 from facellm.tables import (
     CsvWriter,
     TableFile,
@@ -100,6 +101,7 @@ def new_read_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--columns",
         default="default",
+        choices=tuple(COLUMN_SETS),
         metavar="SET",
         help="default (py-feat's, and ours), openface or arkit",
     )
@@ -137,7 +139,6 @@ def main(argv: list[str]) -> int:
 
 def check_arguments(args: argparse.Namespace) -> None:
     """Refuse what would fail later, before anything heavy is imported."""
-    column_set(args.columns)
     check_model_folder(args.model)
     if args.batch < 1:
         raise FaceLLMError(f"--batch {args.batch}: must be at least 1")

@@ -22,9 +22,9 @@ EXAMPLES = """\
 """
 
 
-def main(argv: list[str]) -> int:
-    """Run the verb."""
-    parser: argparse.ArgumentParser = new_parser("show", "Draw what was read.", EXAMPLES)
+def new_show_parser() -> argparse.ArgumentParser:
+    """Arguments of the verb."""
+    parser = new_parser("show", "Draw what was read.", EXAMPLES)
     parser.add_argument("photo", metavar="PHOTO", help="a picture file")
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="PICTURE", help="written; replaced"
@@ -32,7 +32,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--crops", action="store_true", help="the picture is one face crop: no detection"
     )
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb."""
+    args = new_show_parser().parse_args(argv)
     check_out(args.out)
     check_model_folder(args.model)
     from facellm.images import load_image

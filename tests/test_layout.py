@@ -39,6 +39,15 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, f"{name}.{alias.name}") for alias in node.names)
 
 
+def test_the_top_level_holds_the_floor_plan_and_documents():
+    """Folders that tools make are left out: those git ignores, and those with a leading dot."""
+    made = {"build", "dist", "cookbook-output", "shared", "__pycache__"}
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."}
+    folders = {name for name in folders - made if not name.endswith(".egg-info")}
+    assert folders == {CORE, *LEAVES, "tests", "docs"}
+    assert list(ROOT.glob("*.py")) == []
+
+
 def where(path: Path, line: int, what: str) -> str:
     return f"{path.relative_to(ROOT)}:{line} {what}"
 

@@ -1,54 +1,20 @@
 """Somebody else's model: what is sent, what comes back, which numbers are flagged."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from cli_runs import refused
+from openai_endpoint import serving
 
 from facellm.assistant import FaceAssistant
 from facellm.cli import main
 from facellm.reasoner import UNKNOWN, Reasoner, evidence, flag_numbers, is_known, known_numbers
 
 
-class Endpoint(BaseHTTPRequestHandler):
-    """Enough of an OpenAI-compatible server: streams ``server.reply`` and keeps the requests."""
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append(
-            (self.path, {k.lower(): v for k, v in self.headers.items()}, body)
-        )
-        if self.server.status != 200:
-            self.send_response(self.server.status)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(b'{"error": {"message": "no such model"}}')
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
-        for piece in self.server.reply:
-            chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m"}
-            chunk["choices"] = [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]
-            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
-        self.wfile.write(b"data: [DONE]\n\n")
-
-    def log_message(self, *_):
-        """Silent."""
-
-
 @pytest.fixture
 def endpoint():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    server.requests, server.status, server.reply = [], 200, ["It shows ", "happi", "ness."]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    server.url = f"http://127.0.0.1:{server.server_port}/v1"
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -184,7 +184,7 @@ def test_nothing_readable_is_an_error_and_no_table(album, tiny_checkpoint, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--columns", "excel"], "unknown column set 'excel'; legal: default, openface, arkit"),
+        (["--columns", "excel"], "argument --columns: invalid choice: 'excel'"),
         (["-o", "faces.xlsx"], "legal endings: .csv, .parquet, .jsonl"),
         (["-o", "no/such/folder/faces.csv"], "does not exist"),
         (["--batch", "0"], "at least 1"),

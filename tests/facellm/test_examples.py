@@ -1,0 +1,142 @@
+"""Every command that a help text or a page shows is run, in a folder that has what it names."""
+
+import io
+import shutil
+import subprocess
+import sys
+
+import pytest
+from example_commands import (
+    PAGES,
+    ROOT,
+    all_examples,
+    commands_of_page,
+    examples_of_help,
+    python_blocks,
+    split,
+)
+from openai_endpoint import serving
+from PIL import Image
+
+from facellm.assistant import FaceAssistant
+from facellm.checkpoint import SHIPPED
+from facellm.cli import VERBS, main, parser_of
+
+EXAMPLES = all_examples()
+ENDPOINT = "http://localhost:8000/v1"  # of the examples
+
+
+@pytest.fixture(scope="module")
+def folder(photo, tiny_checkpoint, tmp_path_factory):
+    """What the examples name: pictures, folders of them, a folder of weights."""
+    folder = tmp_path_factory.mktemp("examples")
+    with Image.open(photo) as picture:
+        half = picture.resize((256, 256))
+        crop = picture.crop((160, 40, 300, 220))
+    half.save(folder / "photo.jpg", quality=92)
+    crop.save(folder / "face.png")
+    for name, shown, ending in (
+        ("holiday", half, "jpg"),
+        ("shots", half, "png"),
+        ("faces", crop, "png"),
+    ):
+        (folder / name).mkdir()
+        for number in (1, 2):
+            shown.save(folder / name / f"{number}.{ending}")
+    shutil.copytree(tiny_checkpoint, folder / "my-weights")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def toy(tiny_checkpoint):
+    return FaceAssistant.load(tiny_checkpoint)
+
+
+@pytest.fixture
+def run(folder, toy, monkeypatch):
+    """``run("facellm ask photo.jpg")`` -> exit code, in the folder, with the toy's weights."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(FaceAssistant, "load", lambda *_: toy)
+
+    def run(command, url=ENDPOINT):
+        feed, arguments = split(command.replace(ENDPOINT, url))
+        given = subprocess.run(["bash", "-c", feed or ":"], capture_output=True, check=True).stdout
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        return main(arguments)
+
+    return run
+
+
+def test_every_help_ends_with_examples_of_its_verb():
+    for verb in VERBS:
+        shown = examples_of_help(parser_of(verb).format_help())
+        assert len(shown) >= 2
+        assert all(split(command)[1][0] == verb for command in shown)
+
+
+def test_the_pages_show_commands():
+    assert "docs/quickstart.md" in PAGES
+    assert sum(where == "README.md" for where, _ in EXAMPLES) >= 12
+    page = "text\n```sh\nfacellm read a.jpg  # a remark\nmake ask\n```\n`facellm no block`"
+    assert commands_of_page(page) == ["facellm read a.jpg  # a remark"]
+
+
+@pytest.mark.parametrize(
+    ("command", "parts"),
+    [
+        ('facellm ask a.jpg "how old?"  # why', ("", ["ask", "a.jpg", "how old?"])),
+        ("cat a.jpg | facellm ask -", ("cat a.jpg", ["ask", "-"])),
+        ('eval "$(facellm completion bash)"', ("", ["completion", "bash"])),
+        ("facellm read a.jpg > b.csv", ("", ["read", "a.jpg"])),
+    ],
+)
+def test_a_command_is_taken_apart(command, parts):
+    assert split(command) == parts
+
+
+@pytest.mark.parametrize(("where", "command"), EXAMPLES)
+def test_the_parser_takes_the_example(where, command):
+    verb, *rest = split(command)[1]
+    if not verb.startswith("-"):
+        parser_of(verb).parse_intermixed_args(rest)
+
+
+@pytest.mark.parametrize("command", sorted({command for _, command in EXAMPLES}))
+def test_the_example_runs(run, capsys, command):
+    with serving() as server:
+        code = run(command, server.url)
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    assert printed.out or printed.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "facellm ask photo.jpg --no-such-option",
+        "facellm ask another.jpg",
+        "facellm no-such-verb photo.jpg",
+        "facellm read holiday/ --columns excel",
+    ],
+)
+def test_a_wrong_example_would_be_found(run, capsys, command):
+    assert run(command) == 2
+    assert capsys.readouterr().err.startswith("facellm: error: ")
+
+
+@pytest.mark.skipif(
+    not (SHIPPED / "config.json").is_file(), reason="optional: the default model is not trained yet"
+)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if python_blocks((ROOT / page).read_text("utf-8"))]
+)
+def test_python_of_the_pages_runs(page, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    shipped = FaceAssistant.load()
+    monkeypatch.setattr(FaceAssistant, "load", lambda *_: shipped)
+    assert main(["read", "photo.jpg", "-o", "faces.csv", "--quiet"]) == 0  # that a block may load
+    names = {}
+    for block in python_blocks((ROOT / page).read_text("utf-8")):
+        exec(compile(block, page, "exec"), names)
+    assert len(capsys.readouterr().out.splitlines()) >= 2
+    assert isinstance(names["assistant"], FaceAssistant)
