@@ -13,14 +13,11 @@ from PIL import Image
 
 from facellm.clip.picture_frames import AnimatedPicture, PictureFolder
 from facellm.errors import FaceLLMError
+from facellm.picture_files import VIDEO_ENDINGS
 
 if TYPE_CHECKING:
     from facellm.clip.frames import Clip
 
-VIDEO_ENDINGS = {
-    ".mp4", ".m4v", ".mov", ".qt", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
-    ".wmv", ".asf", ".flv", ".3gp", ".3g2", ".ogv", ".mjpeg", ".mjpg", ".y4m", ".vob",
-}  # fmt: skip
 # Kinds of pictures that may move; more than one frame makes them a clip.
 MAY_MOVE = {".gif", ".webp", ".png", ".apng", ".avif"}
 # How video files begin, for those with another name: offset and bytes.

@@ -17,6 +17,8 @@ from typing import Any
 from facellm.assistant import ReadFace
 from facellm.labels import EXPRESSIONS
 
+FORGOTTEN = 20  # time constants after which a track's past weighs nothing
+
 
 class Smoother:
     """Smooths the expression of every track it sees.
@@ -45,6 +47,7 @@ class Smoother:
             kept = math.exp(-(time - before) / self.seconds)
             pairs = zip(old, shares, strict=True)
             shares = [kept * was + (1 - kept) * now for was, now in pairs]
+        self.held = {n: h for n, h in self.held.items() if time - h[0] < FORGOTTEN * self.seconds}
         self.held[found.id] = (time, shares)
         expression = dict(zip(EXPRESSIONS, shares, strict=True))
         confidence = max(shares)
