@@ -253,7 +253,7 @@ def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Ta
         tally.counts(),
         crops=args.crops,
     )
-    if tally.clips:
+    if tally.clip_facts:
         record = clip_record(record, tally.clip_facts, args.fps, args.smooth)
     path = manifest_path(args.out)
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -81,7 +81,12 @@ class Reasoner:
         Raises:
             FaceLLMError: If the endpoint cannot be reached, refuses or breaks off.
         """
-        given = evidence(faces)
+        return self.answer_from(evidence(faces), question, picture)
+
+    def answer_from(
+        self, given: dict[str, Any], question: str, picture: NDArray[np.uint8] | None = None
+    ) -> Iterator[str]:
+        """As ``answer``, from evidence of any shape that is JSON-ready: a clip's timeline."""
         return flag_numbers(self._stream(given, question, picture), known_numbers(given, question))
 
     def _stream(

@@ -208,9 +208,7 @@ def cost(track: Track, face: Face, look: Look, time: float, cut: bool) -> float:
 def look_of(crop: NDArray[np.uint8]) -> Look:
     """A tiny picture of a face crop (S, S, 3): light and dark of unit norm, then colour, (432,)."""
     small = cv2.resize(crop, (LOOK_SIDE, LOOK_SIDE), interpolation=cv2.INTER_AREA)
-    shade, *colour = np.moveaxis(
-        cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb).astype(np.float32), 2, 0
-    )
+    shade, *colour = np.moveaxis(cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb).astype(np.float32), 2, 0)
     shade = shade - shade.mean()
     shade = shade / (np.linalg.norm(shade) + 1e-6)
     rest = (np.stack(colour) - 128) / (40 * np.sqrt(2 * LOOK_SIDE**2))
