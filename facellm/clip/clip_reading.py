@@ -4,7 +4,7 @@ Between two blocks of a clip everything that is needed to go on (numbers of the 
 followed by, smoothing, counts) stands in the block's ``state``, so that a run that is killed inside
 a long clip is resumed there; only decoding starts anew. Memory does not grow with the clip.
 
-Example: ``for block in read_inputs(assistant, [Path("a.jpg"), Path("b.mp4")], (0, None), options)``.
+Example: ``for block in read_inputs(assistant, [Path("b.mp4")], (0, None), ReadOptions()): ...``.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from facellm.clip.timeline import Sight, Timeline, TrackLine
@@ -22,7 +23,7 @@ from facellm.reading import UNIT_SHOWN, Reading
 UNCLEAR = "unclear"  # the expression is left open
 TURNED, RAISED = 15.0, 12.0  # degrees of yaw and of pitch from which a head or a look is turned
 AHEAD = "ahead"
-Point = tuple[float, str, float]  # time, value, how strongly
+Point = tuple[int, float, str, float]  # order of its frame, time, value, how strongly
 
 
 @dataclass(frozen=True)
@@ -51,38 +52,51 @@ class Stretch:
         return {n: round(v, 3) if isinstance(v, float) else v for n, v in record.items()}
 
 
-def stretches(points: Sequence[Point], longest_step: float, *, join: bool = True) -> list[Stretch]:
-    """Runs of the same value; a step longer than ``longest_step`` seconds ends a run.
+def stretches(points: Sequence[Point], *, join: bool = True) -> list[Stretch]:
+    """Runs of the same value; a frame without the face ends a run.
 
     Args:
         points: In order of time.
-        longest_step: Seconds.
         join: Take single points between two that agree for noise.
     """
     runs: list[list[Point]] = []
-    for point in joined(points, longest_step) if join else points:
-        follows = runs and point[0] - runs[-1][-1][0] <= longest_step
-        if follows and runs[-1][-1][1] == point[1]:
+    for point in joined(points) if join else points:
+        if runs and point[0] == runs[-1][-1][0] + 1 and runs[-1][-1][2] == point[2]:
             runs[-1].append(point)
         else:
             runs.append([point])
     found = []
     for run in runs:
-        peak = max(run, key=lambda point: point[2])
-        found.append(Stretch(run[0][1], run[0][0], run[-1][0], len(run), peak[2], peak[0]))
+        peak = max(run, key=lambda point: point[3])
+        found.append(Stretch(run[0][2], run[0][1], run[-1][1], len(run), peak[3], peak[1]))
     return found
 
 
-def joined(points: Sequence[Point], longest_step: float) -> list[Point]:
+def joined(points: Sequence[Point]) -> list[Point]:
     """Points where a single one between two neighbours that agree has taken their value."""
     out = list(points)
     for index in range(1, len(points) - 1):
-        before, (time, value, strength), after = out[index - 1], points[index], points[index + 1]
-        near = time - before[0] <= longest_step and after[0] - time <= longest_step
-        longer = index < 2 or out[index - 2][1] == before[1]
-        if near and longer and before[1] == after[1] != value:
-            out[index] = (time, before[1], min(before[2], after[2], strength))
+        before, point, after = out[index - 1], points[index], points[index + 1]
+        near = point[0] - before[0] == 1 and after[0] - point[0] == 1
+        # Of values that change with every frame none is noise.
+        longer = index < 2 or out[index - 2][2] == before[2]
+        if near and longer and before[2] == after[2] != point[2]:
+            out[index] = (*point[:2], before[2], min(before[3], after[3]))
     return out
+
+
+def across_gaps(found: Sequence[Stretch]) -> list[Stretch]:
+    """Stretches where those that only a gap divides are one."""
+    whole: list[Stretch] = []
+    for stretch in found:
+        if not whole or whole[-1].value != stretch.value:
+            whole.append(stretch)
+            continue
+        last = whole[-1]
+        top = last if last.peak >= stretch.peak else stretch
+        samples = last.samples + stretch.samples
+        whole[-1] = Stretch(last.value, last.start, stretch.end, samples, top.peak, top.peak_time)
+    return whole
 
 
 def track_events(line: TrackLine, timeline: Timeline) -> dict[str, list[Stretch]]:
@@ -98,7 +112,7 @@ def track_events(line: TrackLine, timeline: Timeline) -> dict[str, list[Stretch]
     ) -> list[Stretch]:
         points = [point(sight, value) for sight in line.sights]
         known = [p for p in points if p is not None]
-        return stretches(known, timeline.longest_step, join=join)
+        return stretches(known, join=join)
 
     events = {
         "expression": over_time(expression),
@@ -119,9 +133,9 @@ def track_events(line: TrackLine, timeline: Timeline) -> dict[str, list[Stretch]
 
 
 def point(sight: Sight, value: Callable[[Reading], tuple[str, float] | None]) -> Point | None:
-    """A sight's time, value and strength; None where there is nothing to measure."""
+    """A sight's place, value and strength; None where there is nothing to measure."""
     found = value(sight.found.reading)
-    return None if found is None else (sight.time, *found)
+    return None if found is None else (sight.order, sight.time, *found)
 
 
 def expression(reading: Reading) -> tuple[str, float]:
@@ -153,7 +167,6 @@ def height(pitch: float | None) -> tuple[str, float] | None:
     return ("up" if pitch > 0 else "down"), abs(pitch)
 
 
-def out_of_sight(line: TrackLine, timeline: Timeline) -> list[tuple[float, float]]:
+def out_of_sight(line: TrackLine) -> list[tuple[float, float]]:
     """Gaps between sights of a face: (last seen, seen again)."""
-    times = [sight.time for sight in line.sights]
-    return [(a, b) for a, b in zip(times, times[1:], strict=False) if b - a > timeline.longest_step]
+    return [(a.time, b.time) for a, b in pairwise(line.sights) if b.order - a.order > 1]

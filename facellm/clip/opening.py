@@ -38,10 +38,8 @@ def is_clip(path: Path) -> bool:
         start = file.read(16)
     if start[4:8] == b"ftyp":
         return start[8:12] not in _STILL_BRANDS
-    return (
-        start[:6] in {b"GIF87a", b"GIF89a"}
-        and moves(path)
-        or any(start[at : at + len(mark)] == mark for at, mark in _BEGINNINGS)
+    return (start[:6] in {b"GIF87a", b"GIF89a"} and moves(path)) or any(
+        start[at : at + len(mark)] == mark for at, mark in _BEGINNINGS
     )
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 import base64
 import io
 from html import escape
+from itertools import pairwise
 
 from PIL import Image, ImageDraw, ImageFont
 
 from facellm.clip.frames import Rgb
-from facellm.clip.strips import COLOURS, Box, Line, Picture, Shape, Sheet, Words
+from facellm.clip.shapes import COLOURS, Box, Line, Picture, Shape, Sheet, Words
 
 LIGHT = {"ink": "#18222c", "faint": "#5b6673", "ground": "#ffffff", "strip": "#eceff2"}
 DARK = {"ink": "#eef1f4", "faint": "#a3adb8", "ground": "#14181d", "strip": "#262d35"}
@@ -168,7 +169,7 @@ def dashed(
     pieces: list[list[tuple[float, float]]] = []
     which, left = 0, float(lengths[0])
     piece = [points[0]]
-    for (ax, ay), (bx, by) in zip(points, points[1:], strict=False):
+    for (ax, ay), (bx, by) in pairwise(points):
         length, done = ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5, 0.0
         while length - done > 1e-9:
             step = min(left, length - done)

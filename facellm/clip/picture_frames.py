@@ -46,7 +46,7 @@ class AnimatedPicture:
             raise FaceLLMError(f"{path}: not a clip, or of a kind that is not known") from error
         self.facts = ClipFacts(shown_name(path), PILLOW, kind, size)
 
-    def frames(self, spacing: float = EVERY_FRAME) -> Iterator[ClipFrame]:  # noqa: ARG002
+    def frames(self, spacing: float = EVERY_FRAME) -> Iterator[ClipFrame]:
         """Frames with the time at which each is shown; damage ends the clip and is counted."""
         time, index = 0.0, 0
         with Image.open(self.path) as picture:
@@ -97,7 +97,7 @@ class PictureFolder:
             raise FaceLLMError(f"{path}: no pictures in this folder")
         self.facts = ClipFacts(shown_name(path), PILLOW, "pictures", duration=self.seconds())
 
-    def frames(self, spacing: float = EVERY_FRAME) -> Iterator[ClipFrame]:  # noqa: ARG002
+    def frames(self, spacing: float = EVERY_FRAME) -> Iterator[ClipFrame]:
         """One frame a picture; a picture is opened when its pixels are asked for."""
         for index, file in enumerate(self.files):
             yield ClipFrame(index, index / self.rate, partial(load_image, file))

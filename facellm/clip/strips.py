@@ -7,19 +7,18 @@ show the empty ground.
 
 Example: ``layout(timeline)`` -> ``Sheet(1000, 420, (Box(...), Line(...), Words(...), ...))``.
 
-Coordinates: pixels of the sheet, x right, y down. Colours are names, keys of ``COLOURS`` or one of
-``ink``, ``faint``, ``ground`` and ``strip``, which a page may show dark.
+Coordinates: pixels of the sheet (``facellm.clip.shapes``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from facellm.clip.events import out_of_sight
-from facellm.clip.frames import Rgb, clock, span
+from facellm.clip.frames import clock, span
+from facellm.clip.shapes import Box, Line, Picture, Shape, Sheet, Words
 from facellm.clip.timeline import Sight, Timeline, TrackLine
 from facellm.labels import EXPRESSIONS, FACS
 
@@ -28,77 +27,8 @@ BANDS, ROW, ANGLES, GAP = 84, 15, 84, 14  # heights
 CROP = 64
 MOST_TRACKS = 12
 LARGEST_ANGLE = 45.0  # degrees at the edge of the strip of angles
-# Okabe and Ito's colours, told apart with every common kind of colour blindness.
-COLOURS = {
-    "neutral": "#999999", "happiness": "#e69f00", "surprise": "#56b4e9", "sadness": "#0072b2",
-    "anger": "#d55e00", "disgust": "#009e73", "fear": "#cc79a7", "contempt": "#f0e442",
-    "unit": "#0072b2", "yaw": "#d55e00", "pitch": "#0072b2", "roll": "#009e73",
-}  # fmt: skip
 DASHES = {"yaw": (), "pitch": (7, 4), "roll": (2, 3)}  # lines differ without colour too
 POSE = ("yaw", "pitch", "roll")
-
-
-@dataclass(frozen=True)
-class Box:
-    """A filled rectangle; ``strength`` in [0, 1] is how opaque it is, ``note`` what it means."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-    colour: str
-    strength: float = 1.0
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line through points; ``dash`` are lengths on and off, none for a whole line."""
-
-    points: tuple[tuple[float, float], ...]
-    colour: str
-    width: float = 1.0
-    dash: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Words:
-    """A text; ``y`` is its middle, ``anchor`` is ``start``, ``middle`` or ``end``."""
-
-    x: float
-    y: float
-    text: str
-    size: int = 13
-    anchor: str = "start"
-    colour: str = "ink"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A face crop (S, S, 3) drawn as a square of ``side``."""
-
-    left: float
-    top: float
-    side: float
-    pixels: Rgb
-
-
-Shape = Box | Line | Words | Picture
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """Everything that is drawn, in order.
-
-    Attributes:
-        width: Pixels.
-        height: Pixels.
-        shapes: From the back to the front.
-    """
-
-    width: int
-    height: int
-    shapes: tuple[Shape, ...]
 
 
 class Layout:
@@ -169,7 +99,7 @@ class Layout:
         seen = f"{span(line.first, line.last)}, in {len(line.sights)} frames"
         self.shapes.append(Words(GAP, self.y + 8, f"Face {line.number}", 17))
         self.shapes.append(Words(LEFT, self.y + 8, seen, 13, colour="faint"))
-        gaps = [span(*gap) for gap in out_of_sight(line, self.timeline)]
+        gaps = [span(*gap) for gap in out_of_sight(line)]
         if gaps:
             away = "out of sight " + ", ".join(gaps[:3]) + (" ..." if len(gaps) > 3 else "")
             place = WIDTH - RIGHT
@@ -184,14 +114,13 @@ class Layout:
 
     def cells(self, line: TrackLine) -> Iterator[tuple[Sight, float, float]]:
         """Every sight with the left and right edge of the time it stands for."""
-        step = self.timeline.longest_step
-        times = [sight.time for sight in line.sights]
-        for index, sight in enumerate(line.sights):
+        sights = line.sights
+        for number, sight in enumerate(sights):
             start, end = sight.time - self.half, sight.time + self.half
-            if index and sight.time - times[index - 1] <= step:
-                start = (sight.time + times[index - 1]) / 2
-            if index + 1 < len(times) and times[index + 1] - sight.time <= step:
-                end = (sight.time + times[index + 1]) / 2
+            if number and sight.order - sights[number - 1].order == 1:
+                start = (sight.time + sights[number - 1].time) / 2
+            if number + 1 < len(sights) and sights[number + 1].order - sight.order == 1:
+                end = (sight.time + sights[number + 1].time) / 2
             yield sight, self.x(start), self.x(end)
 
     def strip(self, height: float) -> float:
@@ -260,7 +189,7 @@ class Layout:
             pose = sight.found.reading.pose
             if pose is None:
                 continue
-            if runs and sight.time - runs[-1][-1][0].time <= self.timeline.longest_step:
+            if runs and sight.order - runs[-1][-1][0].order == 1:
                 runs[-1].append((sight, pose))
             else:
                 runs.append([(sight, pose)])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from facellm.assistant import FaceAssistant, ReadFace
@@ -18,13 +19,21 @@ from facellm.errors import FaceLLMError
 
 LEAST_SAMPLES = 8  # of a short clip, where it has so many frames
 BATCH = 16  # faces read at once
-GAP_FACTOR = 1.6  # spacings between two sights from which a face was out of sight in between
 
 
 @dataclass(frozen=True)
 class Sight:
-    """A face of a track in one sampled frame."""
+    """A face of a track in one sampled frame.
 
+    Attributes:
+        order: Number of the frame among those that were used: one after the other means that the
+            face was never out of sight in between.
+        index: Number of the frame in the clip.
+        time: Seconds.
+        found: The face and its reading.
+    """
+
+    order: int
     index: int
     time: float
     found: ReadFace
@@ -82,11 +91,6 @@ class Timeline:
         """Time of the last sampled frame."""
         return self.times[-1]
 
-    @property
-    def longest_step(self) -> float:
-        """Seconds between two sights of a face from which it was out of sight in between."""
-        return GAP_FACTOR * self.spacing
-
     def main_tracks(self) -> list[TrackLine]:
         """Tracks seen most often first; the earlier of two that were seen as often."""
         return sorted(self.tracks, key=lambda line: (-len(line.sights), line.number))
@@ -143,7 +147,7 @@ def read_timeline(assistant: FaceAssistant, clip: Clip, samples: int) -> Timelin
         reason = "; ".join(lost) or "the clip has no frame"
         raise FaceLLMError(f"{clip.facts.name}: no frame could be used: {reason}")
     times = tuple(frame.time for frame in kept)
-    steps = sorted(b - a for a, b in zip(times, times[1:], strict=False))
+    steps = sorted(b - a for a, b in pairwise(times))
     return Timeline(
         clip.facts,
         times,
@@ -182,10 +186,10 @@ def lines_of(frames: Iterable[ReadFrame]) -> list[TrackLine]:
     """Frames with faces -> tracks with sights, by number."""
     lines: dict[int, TrackLine] = {}
     best: dict[int, float] = {}
-    for frame in frames:
+    for order, frame in enumerate(frames):
         for found, crop in zip(frame.faces, frame.crops, strict=True):
             line = lines.setdefault(found.id, TrackLine(found.id))
-            line.sights.append(Sight(frame.index, frame.time, found))
+            line.sights.append(Sight(order, frame.index, frame.time, found))
             if found.face.score > best.get(found.id, -1.0):
                 best[found.id], line.crop = found.face.score, crop
     return [lines[number] for number in sorted(lines)]

@@ -197,10 +197,11 @@ def cost(track: Track, face: Face, look: Look, time: float, cut: bool) -> float:
     size = size_of(face.box_xyxy)
     far = float(np.hypot(x - px, y - py)) / max(size, track.size, 1.0)
     reach = REACH + REACH_A_SECOND * min(time - track.time, FAR)
-    if (far > reach or alike < UNLIKE) and (alike < ALIKE or far > 2 * reach):
-        # A face that has not moved stays who it is even where light or an expression changed it.
-        if not (far < REACH / 2 and time - track.time < GAP):
-            return REFUSED
+    near = far <= reach and alike >= UNLIKE
+    known = far <= 2 * reach and alike >= ALIKE
+    still = far < REACH / 2 and time - track.time < GAP  # light or an expression changed it
+    if not (near or known or still):
+        return REFUSED
     grown = abs(float(np.log(max(size, 1.0) / max(track.size, 1.0))))
     return min(far / reach, 2.0) + SIZE_WEIGHT * grown + LOOK_WEIGHT * (1 - alike)
 
@@ -216,7 +217,7 @@ def look_of(crop: NDArray[np.uint8]) -> Look:
 
 
 def likeness(a: Look, b: Look) -> float:
-    """How alike two looks are: correlation of light and dark less what colours differ, at most 1."""
+    """Correlation of light and dark of two looks less what their colours differ, at most 1."""
     cells = LOOK_SIDE**2
     norms = float(np.linalg.norm(a[:cells]) * np.linalg.norm(b[:cells])) + 1e-9
     apart = float(((a[cells:] - b[cells:]) ** 2).sum())

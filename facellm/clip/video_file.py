@@ -92,7 +92,8 @@ class VideoFile:
             for number, frame in enumerate(self._decoded(chosen, stream)):
                 index = number + self.left_out
                 step = 1 / self.rate
-                time = None if frame.pts is None else float(frame.pts * frame.time_base)
+                base = frame.time_base or stream.time_base  # frames that come out last lack it
+                time = None if frame.pts is None else float(frame.pts * base)
                 if time is not None:
                     first = time if first is None else first
                     time -= first
