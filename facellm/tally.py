@@ -1,7 +1,7 @@
 """What a run over pictures and clips has met, counted for its last line and its manifest.
 
 Example: ``118 pictures, 163 faces, 9 without a face, 2 unreadable``; with a clip
-``0 pictures, 1 clip (24 frames, 3 without a face), 21 faces, 0 without a face, 0 unreadable``.
+``1 clip (24 frames, 3 without a face), 21 faces, 0 unreadable``.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ class Tally:
 
     def summary(self, where: str) -> str:
         """The last line of a run."""
-        clips = ""
+        parts = []
+        if self.pictures or not self.clips:
+            parts.append(f"{self.pictures} pictures")
         if self.clips:
-            clips = (
-                f"{self.clips} clip{'' if self.clips == 1 else 's'} "
-                f"({self.frames} frames, {self.faceless} without a face), "
-            )
-        line = (
-            f"{self.pictures} pictures, {clips}{self.faces} faces, "
-            f"{self.without_a_face} without a face, {self.unreadable} unreadable"
-        )
+            clips = f"{self.clips} clip{'' if self.clips == 1 else 's'}"
+            parts.append(f"{clips} ({self.frames} frames, {self.faceless} without a face)")
+        parts.append(f"{self.faces} faces")
+        if self.pictures or not self.clips:
+            parts.append(f"{self.without_a_face} without a face")
+        line = ", ".join([*parts, f"{self.unreadable} unreadable"])
         return f"{line} ({where})" if self.problems else line

@@ -28,6 +28,7 @@ STYLE = (
     ":root{{color-scheme:light dark;{light}}}"
     "@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
     "body{{margin:0;background:var(--ground)}}"
+    "rect{{shape-rendering:crispEdges}}"
     "svg{{display:block;margin:auto;max-width:100%;height:auto;font-family:{font}}}"
 )
 HTML = """\

@@ -3,7 +3,7 @@
 From top to bottom for every face: a title and its crop, the shares of the eight expressions as
 stacked bands, the action units as rows whose strength is the probability, and the angles of the
 head as three lines; time runs to the right under one axis. Where a face is out of sight its strips
-show the empty ground.
+are broken; a strip that is there and empty means zero.
 
 Example: ``layout(timeline)`` -> ``Sheet(1000, 420, (Box(...), Line(...), Words(...), ...))``.
 
@@ -123,16 +123,21 @@ class Layout:
                 end = (sight.time + sights[number + 1].time) / 2
             yield sight, self.x(start), self.x(end)
 
-    def strip(self, height: float) -> float:
-        """The ground of a strip; its top."""
-        top = self.y
-        self.shapes.append(Box(LEFT, top, WIDTH - LEFT - RIGHT, height, "strip"))
+    def strip(self, line: TrackLine, height: float) -> float:
+        """The ground of a strip where the face is seen; its top."""
+        top, edges = self.y, [(left, right) for _, left, right in self.cells(line)]
+        start, end = edges[0]
+        for left, right in [*edges[1:], (math.inf, math.inf)]:
+            if left - end > 0.5:
+                self.shapes.append(Box(start, top, end - start, height, "strip"))
+                start = left
+            end = right
         self.y += height
         return top
 
     def bands(self, line: TrackLine) -> None:
         """Shares of the expressions, stacked in the order of the legend."""
-        top = self.strip(BANDS)
+        top = self.strip(line, BANDS)
         self.label("share of", "each expression", top + BANDS / 2)
         for sight, left, right in self.cells(line):
             y = top + BANDS
@@ -146,7 +151,7 @@ class Layout:
     def units(self, line: TrackLine) -> None:
         """Action units that hold up on real faces, a row each."""
         for number in self.timeline.units:
-            top = self.strip(ROW - 2)
+            top = self.strip(line, ROW - 2)
             name = f"AU{number} {FACS[number].name}"
             self.shapes.append(Words(LEFT - 8, top + 6.5, name, 11, "end"))
             for sight, left, right in self.cells(line):
@@ -159,7 +164,7 @@ class Layout:
 
     def angles(self, line: TrackLine) -> None:
         """Yaw, pitch and roll as lines, broken where the face is out of sight."""
-        top = self.strip(ANGLES)
+        top = self.strip(line, ANGLES)
         middle = top + ANGLES / 2
         self.shapes.append(Line(((LEFT, middle), (WIDTH - RIGHT, middle)), "faint", 0.6))
         for text, y in (
