@@ -142,5 +142,6 @@ def evidence(timeline: Timeline) -> dict[str, Any]:
         for found in track["stretches"].values():
             for stretch in found:
                 stretch["at"] = f"{clock(stretch['start'])} to {clock(stretch['end'])}"
-    record["clip"].pop("name")
+    for name in ("name", "decoder", "codec"):
+        del record["clip"][name]
     return record | {"note": NOTE}

@@ -13,13 +13,22 @@ from facellm import block_reading
 from facellm.cli import main
 from facellm.clip import clip_reading, following
 from facellm.clip.timeline import read_timeline
+from facellm.detection import CascadeDetector
+from facellm.face import BoundingBox, Face
+
+FACE = Face(BoundingBox(80.0, 30.0, 140.0, 95.0), None, 0.9)
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(autouse=True)
-def no_looking_near(monkeypatch):
-    """The toy network takes everything for a face: only what the cascades see is left."""
+def one_face_where_there_is_a_person(monkeypatch):
+    """The toy network takes everything for a face: here a face is where a frame is not plain."""
+
+    def detect(self, pixels):
+        return [FACE] if pixels.std() > 8 else []
+
+    monkeypatch.setattr(CascadeDetector, "detect", detect)
     monkeypatch.setattr(following, "verify", lambda *_: [])
 
 
