@@ -105,11 +105,11 @@ def test_the_core_has_no_circle():
     uses: dict[str, set[str]] = {}
     for module, path in paths.items():
         body = ast.Module([n for n in tree(path).body if not is_type_checking(n)], [])
-        names = [name.split(".")[1:] for node in ast.walk(body) for name in names_of(node)]
+        names = [name.split(".") for node in ast.walk(body) for name in names_of(node)]
         uses[module] = {
-            ".".join(parts[:2]) if ".".join(parts[:2]) in paths else parts[0]
+            inner if (inner := ".".join(parts[1:3])) in paths else parts[1]
             for parts in names
-            if parts
+            if parts[0] == CORE and len(parts) > 1
         }
     order: list[str] = []
     while uses:
