@@ -17,8 +17,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from facellm import block_reading
 from facellm.assistant import FaceAssistant, ReadFace
-from facellm.block_reading import BLOCK, ReadOptions, filled_units, read_blocks
+from facellm.block_reading import ReadOptions, filled_units, read_blocks
 from facellm.clip.following import Follower, ReadFrame, read_seen
 from facellm.clip.frames import Clip, ClipFrame, Losses, sampled, span
 from facellm.clip.opening import is_clip, open_clip
@@ -47,7 +48,7 @@ def read_inputs(
         if before >= len(run):
             continue
         if not are_clips:
-            yield from read_blocks(assistant, run, before // BLOCK, options)
+            yield from read_blocks(assistant, run, before // block_reading.BLOCK, options)
             continue
         for path in run[before:]:
             yield from clip_blocks(assistant, path, state, options)

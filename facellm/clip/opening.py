@@ -34,8 +34,11 @@ def is_clip(path: Path) -> bool:
         return True
     if ending in MAY_MOVE:
         return moves(path)
-    with path.open("rb") as file:
-        start = file.read(16)
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError:  # who opens it as a picture says why
+        return False
     if start[4:8] == b"ftyp":
         return start[8:12] not in _STILL_BRANDS
     return (start[:6] in {b"GIF87a", b"GIF89a"} and moves(path)) or any(
