@@ -43,7 +43,7 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.core
-	$(PIP) install -q -e '.[train,eval,reasoner,test]'
+	$(PIP) install -q -e '.[train,eval,reasoner,clip,test]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.test

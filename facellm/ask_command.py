@@ -1,5 +1,7 @@
 """``facellm ask PHOTO ["QUESTION"]``: stream an answer, or print answer and evidence as JSON.
 
+A clip is answered from its whole length (``facellm.ask_clip_command``).
+
 The picture is read and judged before torch is imported, so a wrong path is told in a moment.
 
 Example::
@@ -18,6 +20,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from facellm.ask_clip_command import answer_clip, names_clip
 from facellm.cli import (
     NOTICE,
     check_model_folder,
@@ -39,6 +42,8 @@ EXAMPLES = """\
   facellm ask photo.jpg "Is the mouth open?" --json
   facellm ask face.png --crops                 the picture already is one face crop
   cat photo.jpg | facellm ask -                the picture comes on standard input
+  facellm ask clip.mp4 "What changes?"         the whole clip, with times; GIF and WebM too
+  facellm ask shots/ --frames 25               a folder of frames, 25 a second
   facellm ask photo.jpg "Why?" --reasoner http://localhost:8000/v1 --reasoner-model qwen
 """
 
@@ -46,7 +51,9 @@ EXAMPLES = """\
 def new_ask_parser() -> argparse.ArgumentParser:
     """Arguments of the verb."""
     parser = new_parser("ask", "Answer a question about the faces of a picture.", EXAMPLES)
-    parser.add_argument("photo", metavar="PHOTO", help="a picture file, or - for standard input")
+    parser.add_argument(
+        "photo", metavar="PHOTO", help="a picture, a clip, or - for a picture on standard input"
+    )
     parser.add_argument(
         "question",
         metavar="QUESTION",
@@ -65,6 +72,16 @@ def new_ask_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--send-picture", action="store_true", help="send the picture to the reasoner too"
     )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=48,
+        metavar="N",
+        help="frames of a clip that are looked at, at most about so many (default: 48)",
+    )
+    parser.add_argument(
+        "--frames", type=float, metavar="RATE", help="a folder is one clip, RATE pictures a second"
+    )
     return parser
 
 
@@ -74,6 +91,8 @@ def main(argv: list[str]) -> int:
     question = " ".join(args.question) or None
     check_reasoner(args)
     check_model_folder(args.model)
+    if args.photo != STDIN and names_clip(args):
+        return answer_clip(args, question)
     pixels, decode = read_picture(args.photo)
     import facellm.assistant  # noqa: F401  # torch and the rest, timed apart from the weights
 

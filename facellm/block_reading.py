@@ -27,7 +27,7 @@ from facellm.labels import ACTION_UNITS
 from facellm.picture_files import shown_name
 from facellm.refine import whole_picture_face
 from facellm.table_columns import Row, TableEntry
-from facellm.tables import column_set, table_row
+from facellm.tables import column_set, table_row, with_smoothed
 
 Rgb = NDArray[np.uint8]
 NO_FACE = "no face found"
@@ -46,6 +46,9 @@ class ReadOptions:
         batch: Faces read at once.
         workers: Processes that decode ahead; 0 decodes in this one.
         quiet: No progress bar.
+        fps: Frames of a clip sampled a second; 0 takes every one.
+        frames: Pictures a second of folders that are clips; None where folders are not.
+        smooth: Seconds over which expressions are smoothed in clips; 0 leaves them as read.
     """
 
     columns: str = "default"
@@ -54,6 +57,9 @@ class ReadOptions:
     batch: int = 16
     workers: int = 1
     quiet: bool = False
+    fps: float = 2.0
+    frames: float | None = None
+    smooth: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,9 @@ def read_batch(assistant: FaceAssistant, batch: list[Found], options: ReadOption
         TableEntry(found.file, found.number, found.face, reading, units)
         for found, reading in zip(batch, readings, strict=True)
     ]
-    return [table_row(entry, column_set(options.columns)) for entry in entries]
+    columns = column_set(options.columns)
+    columns = with_smoothed(columns) if options.smooth > 0 else columns
+    return [table_row(entry, columns) for entry in entries]
 
 
 def filled_units(assistant: FaceAssistant, options: ReadOptions) -> tuple[int, ...]:

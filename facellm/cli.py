@@ -37,6 +37,7 @@ VERBS = {
     "chat": "facellm.chat_command:main",
     "read": "facellm.read_command:main",
     "show": "facellm.show_command:main",
+    "timeline": "facellm.timeline_command:main",
     "doctor": "facellm.doctor_command:main",
     "completion": "facellm.completion_command:main",
 }
@@ -46,10 +47,11 @@ usage: facellm VERB ...
 Photograph in, evidence-bound answer out; nothing leaves this machine.
 
 verbs:
-  ask PHOTO ["QUESTION"]     answer a question about the faces of a picture
+  ask PHOTO ["QUESTION"]     answer a question about the faces of a picture or a clip
   chat PHOTO                 several questions, each with what was said before in view
-  read PATH... [-o TABLE]    one table row per face of pictures and folders
+  read PATH... [-o TABLE]    one table row per face of pictures, folders and clips
   show PHOTO -o PICTURE      draw boxes, points, regions, shares and what hiding a region does
+  timeline CLIP -o FILE      draw expressions, units and pose of a clip over time (.html, .png)
   doctor                     what is installed, what is missing and how to mend it
   completion SHELL           a script that completes verbs and options in bash, zsh or fish
 
@@ -57,6 +59,7 @@ examples:
   facellm ask photo.jpg "What expression does this face show?"
   facellm ask photo.jpg --json
   facellm read holiday/ -o faces.csv
+  facellm ask clip.mp4 "What changes?"
 
 `facellm VERB --help` says more about a verb, `facellm --version` gives the version.
 """

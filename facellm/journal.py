@@ -1,9 +1,10 @@
 """The journal of a run over many pictures: what is finished, kept on disk, one line a block.
 
 Pictures are read in blocks of fixed size, so that a run that is killed and resumed cuts its batches
-at the same places and its table is the same to the last digit. Each finished block is one line, at
-once on disk; a line torn by a kill is dropped and its block read again. The table is written from
-the journal when the last block is in.
+at the same places and its table is the same to the last digit. A clip has blocks of its own, of a
+fixed number of sampled frames; each but the last holds what is needed to go on inside the clip.
+Each finished block is one line, at once on disk; a line torn by a kill is dropped and its block
+read again. The table is written from the journal when the last block is in.
 
 Example::
 
@@ -26,23 +27,37 @@ from facellm.table_columns import Row
 
 @dataclass
 class Block:
-    """What some consecutive pictures gave.
+    """What some consecutive pictures gave, or a stretch of one clip.
 
     Attributes:
         pictures: How many were opened or tried.
         rows: Table rows, in order.
-        problems: (file, reason) of pictures that gave no row.
-        unreadable: How many of the problems are pictures that could not be used at all.
+        problems: (file, reason) of pictures that gave no row, and of gaps in clips.
+        unreadable: How many inputs could not be used at all.
+        clips: 1 in a clip's last block.
+        frames: Sampled frames of a clip.
+        faceless: How many of the frames show no face; each of them is a row.
+        gaps: How many of the problems are gaps in clips.
+        state: How to go on inside a clip; None where the next input begins.
+        clip: What is known of a clip, in its last block.
     """
 
     pictures: int = 0
     rows: list[Row] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     unreadable: int = 0
+    clips: int = 0
+    frames: int = 0
+    faceless: int = 0
+    gaps: int = 0
+    state: dict[str, Any] | None = None
+    clip: dict[str, Any] | None = None
 
 
 class Journal:
     """The journal file of a table.
+
+    ``blocks`` and ``inputs`` count what is finished, ``state`` says how to go on inside a clip.
 
     Args:
         path: The journal.
@@ -54,7 +69,8 @@ class Journal:
     """
 
     def __init__(self, path: Path, run: dict[str, Any], *, resume: bool) -> None:
-        self.path, self.blocks = path, 0
+        self.path, self.blocks, self.inputs = path, 0, 0
+        self.state: dict[str, Any] | None = None
         if resume and path.is_file():
             self._take_up(run)
         else:
@@ -83,7 +99,7 @@ class Journal:
                 if not line.endswith(b"\n"):
                     break
                 whole += len(line)
-                self.blocks += 1
+                self._count(Block(**json.loads(line)))
         os.truncate(self.path, whole)
 
     def append(self, block: Block) -> None:
@@ -92,7 +108,12 @@ class Journal:
             file.write(json.dumps(asdict(block), ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        self._count(block)
+
+    def _count(self, block: Block) -> None:
         self.blocks += 1
+        self.inputs += block.pictures + block.clips
+        self.state = block.state
 
     def __iter__(self) -> Iterator[Block]:
         """Every finished block, in order, one at a time."""

@@ -1,4 +1,4 @@
-"""What a person typed -> picture files: files, folders (searched to the bottom) and patterns.
+"""What a person typed -> pictures and clips: files, folders (searched to the bottom), patterns.
 
 Example: ``find_pictures(["holiday", "extra.jpg"])`` -> ``([holiday/a.jpg, holiday/b/c.png,
 extra.jpg], 1)`` where one file under ``holiday`` does not look like a picture.
@@ -18,13 +18,21 @@ PICTURE_ENDINGS = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff",
     ".tga", ".ppm", ".pgm", ".pnm", ".jp2", ".ico", ".heic", ".heif",
 }  # fmt: skip
+VIDEO_ENDINGS = {
+    ".mp4", ".m4v", ".mov", ".qt", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
+    ".wmv", ".asf", ".flv", ".3gp", ".3g2", ".ogv", ".mjpeg", ".mjpg", ".y4m", ".vob",
+}  # fmt: skip
 
 
-def find_pictures(paths: Sequence[str]) -> tuple[list[Path], int]:
+def find_pictures(paths: Sequence[str], *, as_clips: bool = False) -> tuple[list[Path], int]:
     """Files to read, in the order typed, each once; inside a folder sorted by name.
 
     A file that was typed is taken whatever it is called; inside a folder only names with the ending
-    of a picture are, hidden ones left out.
+    of a picture or a video are, hidden ones left out.
+
+    Args:
+        paths: As typed.
+        as_clips: A folder is one clip, whose pictures are its frames, and is not searched.
 
     Returns:
         The files, and how many others the folders hold.
@@ -36,7 +44,7 @@ def find_pictures(paths: Sequence[str]) -> tuple[list[Path], int]:
     left_out = 0
     for typed in paths:
         for path in expand(typed):
-            if path.is_dir():
+            if path.is_dir() and not as_clips:
                 pictures, others = pictures_in(path)
                 left_out += others
                 found |= dict.fromkeys(pictures)
@@ -58,12 +66,13 @@ def expand(typed: str) -> list[Path]:
 
 
 def pictures_in(folder: Path) -> tuple[list[Path], int]:
-    """Pictures below a folder by the ending of their names, and the number of other files."""
+    """Pictures and videos below a folder by their endings, and the number of other files."""
+    endings = PICTURE_ENDINGS | VIDEO_ENDINGS
     pictures, others = [], 0
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         visible = sorted(name for name in names if not name.startswith("."))
-        taken = [name for name in visible if Path(name).suffix.lower() in PICTURE_ENDINGS]
+        taken = [name for name in visible if Path(name).suffix.lower() in endings]
         pictures += [Path(root) / name for name in taken]
         others += len(visible) - len(taken)
     return pictures, others

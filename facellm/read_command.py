@@ -1,4 +1,4 @@
-"""``facellm read PATH... [-o TABLE]``: one table row per face of pictures, folders and patterns.
+"""``facellm read PATH... [-o TABLE]``: one table row per face of pictures, folders and clips.
 
 Pictures are decoded ahead in processes of their own and read in blocks; rows come in the order of
 the files, faces left to right. A picture that cannot be used, and one without a face, is never a
@@ -6,6 +6,10 @@ row and never lost: it is listed with its reason in ``<TABLE>.problems.csv`` and
 line. Finished blocks stand in ``<TABLE>.journal`` until the table is complete, so that a run that
 was interrupted or killed goes on with ``--resume`` and ends in the same table. How the table came
 about stands in ``<TABLE>.manifest.json``.
+
+Clips are sampled (``--fps``): a row per sampled frame and face, with its time and a number that
+stays with the face over time. A sampled frame without a face is a row whose values are empty; what
+of a clip could not be decoded is listed with its reason and times.
 
 Example::
 
@@ -20,73 +24,41 @@ import csv
 import hashlib
 import json
 import sys
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
-from facellm.journal import Block, Journal
+from facellm.journal import Journal
 from facellm.picture_files import find_pictures, shown_name
 from facellm.table_columns import COLUMN_SETS
-from facellm.tables import (
-    CsvWriter,
-    TableFile,
-    check_table_path,
-    column_set,
-)
+from facellm.tables import CsvWriter, TableFile, check_table_path, column_set
+from facellm.tally import Tally
 
 if TYPE_CHECKING:
     from facellm.assistant import FaceAssistant
     from facellm.block_reading import ReadOptions
 
+FASTEST, LONGEST_SMOOTHING = 1000.0, 60.0  # frames a second; seconds
 EXAMPLES = """\
   facellm read photo.jpg                       CSV on standard output
   facellm read holiday/ -o faces.csv           also .parquet and .jsonl
   facellm read holiday/ -o faces.csv --resume  go on where a run was interrupted
   facellm read "shots/*.png" -o faces.parquet
   facellm read faces/ --crops -o faces.csv     the pictures already are face crops
+  facellm read clip.mp4 -o clip.csv            a row per face of 2 frames a second, with times
+  facellm read clip.webm --fps all -o all.csv  every frame
+  facellm read shots/ --frames 25 -o clip.csv  the folder is one clip of 25 pictures a second
 """
-
-
-@dataclass
-class Tally:
-    """What a run has met.
-
-    Attributes:
-        pictures: Opened or tried.
-        faces: Rows written.
-        problems: (file, reason) of pictures that gave no row.
-        unreadable: How many of the problems are pictures that could not be used at all.
-    """
-
-    pictures: int = 0
-    faces: int = 0
-    unreadable: int = 0
-    problems: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, block: Block) -> None:
-        """Count a finished block."""
-        self.pictures += block.pictures
-        self.faces += len(block.rows)
-        self.unreadable += block.unreadable
-        self.problems += block.problems
-
-    def summary(self, where: str) -> str:
-        """The last line of a run."""
-        faceless = len(self.problems) - self.unreadable
-        line = (
-            f"{self.pictures} pictures, {self.faces} faces, {faceless} without a face, "
-            f"{self.unreadable} unreadable"
-        )
-        return f"{line} ({where})" if self.problems else line
 
 
 def new_read_parser() -> argparse.ArgumentParser:
     """Arguments of the verb."""
     parser = new_parser("read", "Write one table row per face.", EXAMPLES)
-    parser.add_argument("paths", metavar="PATH", nargs="+", help="pictures, folders, patterns")
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="+", help="pictures, clips, folders of them, patterns"
+    )
     parser.add_argument(
         "-o", "--out", type=Path, metavar="TABLE", help=".csv, .parquet or .jsonl; replaced"
     )
@@ -118,14 +90,44 @@ def new_read_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--resume", action="store_true", help="go on where an earlier run of this table stopped"
     )
+    add_clip_arguments(parser)
     return parser
+
+
+def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments about clips only."""
+    parser.add_argument(
+        "--fps",
+        type=rate,
+        default=2.0,
+        metavar="N",
+        help="frames of a clip sampled a second, by their times; all takes every one (default: 2)",
+    )
+    parser.add_argument(
+        "--frames",
+        type=float,
+        metavar="RATE",
+        help="a folder is one clip: its pictures by the numbers in their names, RATE a second",
+    )
+    parser.add_argument(
+        "--smooth",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="smooth expressions of clips over time; adds a column `smoothed` (default: off)",
+    )
+
+
+def rate(text: str) -> float:
+    """``2``, ``0.5``; ``all`` and ``0`` are every frame."""
+    return 0.0 if text == "all" else float(text)
 
 
 def main(argv: list[str]) -> int:
     """Run the verb; raises ``FaceLLMError`` for input that gives no table."""
     args = new_read_parser().parse_intermixed_args(argv)
     check_arguments(args)
-    files, left_out = find_pictures(args.paths)
+    files, left_out = find_pictures(args.paths, as_clips=args.frames is not None)
     assistant = load_assistant(args.model)
     tally = (
         to_stdout(assistant, files, args) if args.out is None else to_file(assistant, files, args)
@@ -142,6 +144,12 @@ def check_arguments(args: argparse.Namespace) -> None:
     check_model_folder(args.model)
     if args.batch < 1:
         raise FaceLLMError(f"--batch {args.batch}: must be at least 1")
+    if not 0 <= args.fps <= FASTEST:
+        raise FaceLLMError(f"--fps {args.fps:g}: must lie in 0 to {FASTEST:g}; 0 is every frame")
+    if not 0 <= args.smooth <= LONGEST_SMOOTHING:
+        raise FaceLLMError(f"--smooth {args.smooth:g}: must lie in 0 to {LONGEST_SMOOTHING:g} s")
+    if args.frames is not None and not 0 < args.frames <= FASTEST:
+        raise FaceLLMError(f"--frames {args.frames:g}: must be above 0 and at most {FASTEST:g}")
     if args.workers < 0:
         raise FaceLLMError(f"--workers {args.workers}: must be at least 0")
     if args.out is not None:
@@ -154,17 +162,17 @@ def options_of(args: argparse.Namespace) -> ReadOptions:
     """The arguments that say how pictures are read."""
     from facellm.block_reading import ReadOptions
 
-    names = ("columns", "crops", "all_units", "batch", "workers", "quiet")
-    return ReadOptions(**{name: getattr(args, name) for name in names})
+    names = ("columns", "crops", "all_units", "batch", "workers", "quiet", "fps", "frames")
+    return ReadOptions(**{name: getattr(args, name) for name in names}, smooth=args.smooth)
 
 
 def to_stdout(assistant: FaceAssistant, files: list[Path], args: argparse.Namespace) -> Tally:
     """CSV on standard output, block by block; problems on stderr."""
-    from facellm.block_reading import read_blocks
+    from facellm.clip.clip_reading import read_inputs, table_columns
 
-    tally = Tally()
-    writer = CsvWriter(sys.stdout, column_set(args.columns).columns, own=False)
-    for block in read_blocks(assistant, files, 0, options_of(args)):
+    tally, options = Tally(), options_of(args)
+    writer = CsvWriter(sys.stdout, table_columns(options).columns, own=False)
+    for block in read_inputs(assistant, files, (0, None), options):
         writer.write(block.rows)
         tally.add(block)
     for file, reason in tally.problems:
@@ -175,19 +183,22 @@ def to_stdout(assistant: FaceAssistant, files: list[Path], args: argparse.Namesp
 
 def to_file(assistant: FaceAssistant, files: list[Path], args: argparse.Namespace) -> Tally:
     """Blocks into the journal, then the table from the journal."""
-    from facellm.block_reading import BLOCK, read_blocks
+    from facellm.clip.clip_reading import read_inputs, table_columns
 
+    options = options_of(args)
     path = args.out.with_name(args.out.name + ".journal")
     journal = Journal(path, run_record(assistant, files, args), resume=args.resume)
     try:
-        for block in read_blocks(assistant, files, journal.blocks, options_of(args)):
+        position = (journal.inputs, journal.state)
+        for block in read_inputs(assistant, files, position, options):
             journal.append(block)
     except KeyboardInterrupt:
-        done = min(len(files), journal.blocks * BLOCK)
-        print(f"{done} of {len(files)} pictures are done; --resume goes on", file=sys.stderr)
+        inside = f" and {journal.state['samples']} frames of a clip" if journal.state else ""
+        done = f"{journal.inputs} of {len(files)} pictures{inside} are done"
+        print(f"{done}; --resume goes on", file=sys.stderr)
         raise
     tally = Tally()
-    with TableFile(args.out, column_set(args.columns).columns) as writer:
+    with TableFile(args.out, table_columns(options).columns) as writer:
         for block in journal:
             writer.write(block.rows)
             tally.add(block)
@@ -214,35 +225,37 @@ def run_record(
         "crops": args.crops,
         "all_units": args.all_units,
         "batch": args.batch,
+        "fps": args.fps,
+        "frames": args.frames,
+        "smooth": args.smooth,
     }
 
 
 def check_any_read(tally: Tally) -> None:
     """An input of which nothing could be used is an error, not an empty table."""
-    if tally.unreadable == tally.pictures:
+    tried = tally.pictures + tally.clips
+    if tally.unreadable == tried:
         file, reason = tally.problems[0]
-        others = f" (and {tally.pictures - 1} more)" if tally.pictures > 1 else ""
+        others = f" (and {tried - 1} more)" if tried > 1 else ""
         raise FaceLLMError(f"nothing could be read: {file}: {reason}{others}")
 
 
 def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Tally) -> None:
     """``TABLE.manifest.json``: how the table came about."""
     from facellm.block_reading import filled_units
-    from facellm.table_manifest import manifest, manifest_path
+    from facellm.clip.clip_reading import table_columns
+    from facellm.table_manifest import clip_record, manifest, manifest_path
 
-    counts = {
-        "pictures": tally.pictures,
-        "faces": tally.faces,
-        "without_a_face": len(tally.problems) - tally.unreadable,
-        "unreadable": tally.unreadable,
-    }
+    options = options_of(args)
     record = manifest(
         assistant.checkpoint,
-        column_set(args.columns).columns,
-        filled_units(assistant, options_of(args)),
-        counts,
+        table_columns(options).columns,
+        filled_units(assistant, options),
+        tally.counts(),
         crops=args.crops,
     )
+    if tally.clip_facts:
+        record = clip_record(record, tally.clip_facts, args.fps, args.smooth)
     path = manifest_path(args.out)
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

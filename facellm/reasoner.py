@@ -81,7 +81,12 @@ class Reasoner:
         Raises:
             FaceLLMError: If the endpoint cannot be reached, refuses or breaks off.
         """
-        given = evidence(faces)
+        return self.answer_from(evidence(faces), question, picture)
+
+    def answer_from(
+        self, given: dict[str, Any], question: str, picture: NDArray[np.uint8] | None = None
+    ) -> Iterator[str]:
+        """As ``answer``, from evidence of any shape that is JSON-ready: a clip's timeline."""
         return flag_numbers(self._stream(given, question, picture), known_numbers(given, question))
 
     def _stream(
@@ -165,13 +170,24 @@ def known_numbers(given: Any, question: str = "") -> list[float]:
 
 def said(text: str) -> list[float]:
     """Numbers of a text."""
-    return [float(number.replace(",", "")) for number in _NUMBER.findall(text)]
+    values = (value_of(number) for number in _NUMBER.findall(text))
+    return [value for value in values if value is not None]
+
+
+def value_of(number: str) -> float | None:
+    """A number as it is written; None for what only looks like one, as a version 1.2.3 does."""
+    try:
+        return float(number.replace(",", ""))
+    except ValueError:
+        return None
 
 
 def is_known(number: str, known: Iterable[float]) -> bool:
     """Whether a number is one of the evidence, rounded, as a percentage or without its sign."""
-    plain = number.replace(",", "")
-    value = abs(float(plain))
+    plain, found = number.replace(",", ""), value_of(number)
+    if found is None:
+        return False
+    value = abs(found)
     half = 0.5 * 10.0 ** -len(plain.partition(".")[2]) + 1e-9
     return any(
         abs(abs(held) * scale - value) <= half

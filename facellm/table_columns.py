@@ -51,12 +51,13 @@ class TableEntry:
 
     Attributes:
         file: Name of the picture.
-        number: 1, 2 ... left to right.
+        number: 1, 2 ... left to right; in a clip the number of its track.
         face: Box, landmarks and their quality, pixels.
         reading: Of this face.
         units: Action units that may be filled.
         frame: 0 for a photograph.
         time: Seconds from the start of a clip; None for a photograph.
+        smoothed: Its expression is smoothed over time.
     """
 
     file: str
@@ -66,6 +67,7 @@ class TableEntry:
     units: Collection[int]
     frame: int = 0
     time: float | None = None
+    smoothed: bool = False
 
 
 @dataclass(frozen=True)

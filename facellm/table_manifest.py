@@ -30,6 +30,14 @@ METHODS = (
     "model card."
 )
 
+CLIPS = (
+    " {clips} clip(s) were decoded by {decoders}, turned as their files say, and sampled {rate} by "
+    "presentation time; {frames} sampled frames were read, {faceless} of them without a face, and "
+    "frames that could not be decoded are listed with the clip. Faces were followed by place, size "
+    "and looks; their numbers hold within one clip and identify nobody.{smoothed}"
+)
+SMOOTHED = " Expression shares were smoothed over time (causal, time constant {seconds:g} s)."
+
 
 def manifest(
     checkpoint: Checkpoint,
@@ -63,6 +71,34 @@ def manifest(
         "counts": counts,
         "columns": [column_record(name) for name in columns],
         "methods": methods(checkpoint, digests[WEIGHTS], units, crops=crops),
+    }
+
+
+def clip_record(
+    record: dict[str, Any], clips: Sequence[dict[str, Any]], fps: float, smooth: float
+) -> dict[str, Any]:
+    """A manifest with how clips were read, JSON-ready.
+
+    Args:
+        record: Of ``manifest``.
+        clips: What is known of each clip.
+        fps: Samples a second, 0 for every frame.
+        smooth: Seconds of smoothing, 0 for none.
+    """
+    decoders = sorted({clip["decoder"] for clip in clips})
+    text = CLIPS.format(
+        clips=len(clips),
+        decoders=" and ".join(decoders),
+        rate=f"at {fps:g} frames a second" if fps else "frame by frame",
+        frames=sum(clip["sampled_frames"] for clip in clips),
+        faceless=sum(clip["frames_without_a_face"] for clip in clips),
+        smoothed=SMOOTHED.format(seconds=smooth) if smooth else "",
+    )
+    settings = {"fps": fps or "all", "smooth_seconds": smooth, "decoders": decoders}
+    return record | {
+        "sampling": settings,
+        "clips": list(clips),
+        "methods": record["methods"] + text,
     }
 
 

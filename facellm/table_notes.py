@@ -27,13 +27,17 @@ class ColumnNote:
     scope: str = ""
 
 
+IN_A_CLIP = (
+    "in a clip the same number for the same face over time, within this clip only and no identity; "
+    "empty for a sampled frame without a face"
+)
 NOTES = {
     "input": ColumnNote("name of the picture or clip", "text"),
     "frame": ColumnNote("number of the frame, 0 for a photograph", "count from 0"),
     "time": ColumnNote("time in the clip, empty for a photograph", "seconds"),
     "timestamp": ColumnNote("time in the clip, empty for a photograph", "seconds"),
-    "face": ColumnNote("number of the face, left to right", "count from 1"),
-    "face_id": ColumnNote("number of the face, left to right", "count from 0"),
+    "face": ColumnNote(f"number of the face, left to right; {IN_A_CLIP}", "count from 1"),
+    "face_id": ColumnNote(f"number of the face, left to right; {IN_A_CLIP}", "count from 0"),
     "FaceRectX": ColumnNote("left edge of the face's box", "pixels"),
     "FaceRectY": ColumnNote("top edge of the face's box", "pixels"),
     "FaceRectWidth": ColumnNote("width of the face's box", "pixels"),
@@ -62,7 +66,8 @@ NOTES = {
     "gaze_angle_x": ColumnNote("gaze to the image's right", "radians", RENDERS),
     "gaze_angle_y": ColumnNote("gaze down", "radians", RENDERS),
     "landmark_quality": ColumnNote("quality of the points in the crop", "0 to 1", MEASURED),
-    "success": ColumnNote("a face was found", "1"),
+    "success": ColumnNote("whether a face was found; 0 only in clips", "0 or 1"),
+    "smoothed": ColumnNote("expression shares are smoothed over time (--smooth)", "0 or 1"),
 }  # fmt: skip
 
 

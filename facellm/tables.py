@@ -24,7 +24,8 @@ from facellm.table_columns import COLUMN_SETS, ColumnSet, Row, TableEntry
 
 PLACES = 5  # decimals kept
 TEXT_COLUMNS = ("input", "expression")
-COUNT_COLUMNS = ("frame", "face", "face_id", "success")
+SMOOTHED = "smoothed"
+COUNT_COLUMNS = ("frame", "face", "face_id", "success", SMOOTHED)
 FORMATS = (".csv", ".parquet", ".jsonl")
 PARQUET_ROWS = 2048  # rows of a Parquet group, all that is held in memory
 
@@ -33,6 +34,23 @@ def table_row(entry: TableEntry, columns: ColumnSet) -> Row:
     """One face as a row; columns that cannot be filled are None."""
     values = columns.row(entry)
     return {name: rounded(values.get(name)) for name in columns.columns}
+
+
+def faceless_row(file: str, frame: int, time: float, columns: ColumnSet) -> Row:
+    """A sampled frame of a clip without a face: its place in time, everything else None.
+
+    As py-feat and OpenFace do: the time axis stays whole, and ``success`` is 0 where it exists.
+    """
+    known = {"input": file, "frame": frame, "time": time, "timestamp": time, "success": 0}
+    return {name: rounded(known.get(name)) for name in columns.columns}
+
+
+def with_smoothed(columns: ColumnSet) -> ColumnSet:
+    """A set with one column more, which says that the row's expression is smoothed over time."""
+    return ColumnSet(
+        (*columns.columns, SMOOTHED),
+        lambda entry: columns.row(entry) | {SMOOTHED: int(entry.smoothed)},
+    )
 
 
 def rounded(value: Any) -> Any:

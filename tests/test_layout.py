@@ -107,14 +107,18 @@ def test_model_and_processor_do_not_know_each_other():
 
 def test_the_core_has_no_circle():
     """Imports of the core's modules form a tree of floors; those for type checking do not count."""
+    paths = {
+        ".".join(path.relative_to(ROOT / CORE).with_suffix("").parts): path
+        for path in sources(CORE)
+    }
     uses: dict[str, set[str]] = {}
-    for path in sources(CORE):
+    for module, path in paths.items():
         body = ast.Module([n for n in tree(path).body if not is_type_checking(n)], [])
-        uses[path.stem] = {
-            parts[1]
-            for node in ast.walk(body)
-            for name in names_of(node)
-            if (parts := name.split("."))[0] == CORE and len(parts) > 1
+        names = [name.split(".") for node in ast.walk(body) for name in names_of(node)]
+        uses[module] = {
+            inner if (inner := ".".join(parts[1:3])) in paths else parts[1]
+            for parts in names
+            if parts[0] == CORE and len(parts) > 1
         }
     order: list[str] = []
     while uses:

@@ -144,3 +144,9 @@ def test_json_names_the_reasoner(endpoint, arguments, capsys, monkeypatch):
 def test_half_a_reasoner_is_refused(capsys):
     assert "--reasoner-model" in refused(capsys, "ask", "x.jpg", "--reasoner", "http://x/v1")
     assert "--reasoner" in refused(capsys, "ask", "x.jpg", "--send-picture")
+
+
+def test_a_version_is_no_number():
+    """What only looks like a number must not bring an answer down."""
+    assert known_numbers({"note": "facellm 1.2.3"}, "Is 2.0.1 newer than 4?") == [4.0]
+    assert "".join(flag_numbers(["Read by 1.2.3."], [])) == "Read by 1.2.3 [not in the evidence]."

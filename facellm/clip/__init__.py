@@ -1,0 +1,1 @@
+"""Clips: frames over time, faces followed through them, and what changes."""
