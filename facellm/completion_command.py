@@ -19,7 +19,8 @@ from pathlib import Path
 from facellm.cli import VERBS, Parser, help_of_verbs, parser_of
 
 SHELLS = ("bash", "zsh", "fish")
-FILES = ("PHOTO", "PATH", "TABLE", "PICTURE", "CLIP", "FILE")  # metavars of arguments that name a file
+# Metavars of arguments that name a file.
+FILES = ("PHOTO", "PATH", "TABLE", "PICTURE", "CLIP", "FILE")
 EXAMPLES = """\
   eval "$(facellm completion bash)"            for this shell; in ~/.bashrc for every one
   facellm completion zsh > ~/.zfunc/_facellm   a folder of zsh's $fpath

@@ -33,7 +33,7 @@ from facellm.errors import FaceLLMError
 from facellm.journal import Journal
 from facellm.picture_files import find_pictures, shown_name
 from facellm.table_columns import COLUMN_SETS
-from facellm.tables import CsvWriter, TableFile, check_table_path, column_set
+from facellm.tables import CsvWriter, TableFile, check_table_path
 from facellm.tally import Tally
 
 if TYPE_CHECKING:

@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from clip_files import write_gif, write_video
 from example_commands import (
     PAGES,
     ROOT,
@@ -28,7 +30,7 @@ ENDPOINT = "http://localhost:8000/v1"  # of the examples
 
 @pytest.fixture(scope="module")
 def folder(photo, tiny_checkpoint, tmp_path_factory):
-    """What the examples name: pictures, folders of them, a folder of weights."""
+    """What the examples name: pictures, folders of them, clips, a folder of weights."""
     folder = tmp_path_factory.mktemp("examples")
     with Image.open(photo) as picture:
         half = picture.resize((256, 256))
@@ -43,6 +45,10 @@ def folder(photo, tiny_checkpoint, tmp_path_factory):
         (folder / name).mkdir()
         for number in (1, 2):
             shown.save(folder / name / f"{number}.{ending}")
+    frames = [np.roll(np.asarray(half), shift, 1) for shift in (0, 2, 4, 6, 8)]
+    for name in ("clip.mp4", "clip.webm"):
+        write_video(folder / name, frames, rate=5)
+    write_gif(folder / "clip.gif", frames, 200)
     shutil.copytree(tiny_checkpoint, folder / "my-weights")
     return folder
 
