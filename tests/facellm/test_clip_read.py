@@ -40,7 +40,7 @@ def person(photo):
 
 @pytest.fixture
 def clip(person, tmp_path):
-    """3 s at 4 frames a second; no face from 1 s to 1.75 s."""
+    """12 frames, 4 a second; no face from 1 s to 1.75 s."""
     frames = [flat(120 + i, (256, 256)) if 4 <= i < 8 else lit(person, i) for i in range(12)]
     return write_gif(tmp_path / "c.png", frames, 250)
 
@@ -64,8 +64,8 @@ def test_a_row_per_face_and_time_and_an_empty_one_where_there_is_none(clip, read
     assert read(clip, "-o", out) == 0
     assert "1 clip (6 frames, 2 without a face), 4 faces" in capsys.readouterr().err
     table = pd.read_csv(out)
-    assert list(table["time"]) == [0.0, 0.5, 1.0, 1.5, 2.0, 2.75]
-    assert list(table["frame"]) == [0, 2, 4, 6, 8, 11]
+    assert list(table["time"]) == [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
+    assert list(table["frame"]) == [0, 2, 4, 6, 8, 10]
     assert list(table["face"].fillna(0)) == [1, 1, 0, 0, 1, 1]
     gap = table[table["time"].between(1.0, 1.5)].drop(columns=["input", "frame", "time"])
     assert gap.isna().all(axis=None)
@@ -117,7 +117,7 @@ def test_pictures_and_clips_in_one_table_and_bad_clips_told(
     assert "1 without a face, 1 unreadable" in said
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert rows[0]["time"] is None
-    assert rows[-1]["time"] == 2.75
+    assert rows[-1]["time"] == 2.5
     assert "bad.mp4" in (tmp_path / "t.jsonl.problems.csv").read_text()
 
 
