@@ -43,6 +43,7 @@ REACH, REACH_A_SECOND = 0.7, 1.5
 FAR = 2.0  # seconds after which the reach grows no more
 STEADY = 0.6  # seconds for which a face is taken to move on as it did
 SIZE_WEIGHT, LOOK_WEIGHT = 0.5, 1.0
+LOST = 1.0  # cost of a track that was not seen in the frame before
 FORGET = 0.2  # share of a new look in what a track is followed by
 REFUSED = 1e3  # cost of a pairing that must not be
 
@@ -98,6 +99,7 @@ class Tracker:
         self.longest_gap = max(GAP, GAP_SAMPLES * interval)
         self.tracks: list[Track] = []
         self.next_number = 1
+        self.before = 0.0  # time of the frame before
 
     def update(
         self, faces: Sequence[Face], looks: Sequence[Look], time: float, *, cut: bool = False
@@ -124,6 +126,7 @@ class Tracker:
                 crowded = any(face.box_xyxy.iou(f.box_xyxy) > 0.05 for f in faces if f is not face)
                 self._move(track, face, look, (time, cut, crowded))
             numbers.append(track.number)
+        self.before = time
         return numbers
 
     def _pair(
@@ -138,6 +141,8 @@ class Tracker:
                 for face, look in zip(faces, looks, strict=True)
             ]
         )
+        # Of two faces that meet the one behind is out of sight: who is seen is who was seen.
+        costs += LOST * np.array([track.time < self.before for track in self.tracks])
         rows, columns = linear_sum_assignment(costs)
         return {
             int(row): self.tracks[column]
@@ -177,11 +182,11 @@ class Tracker:
             asdict(track) | {"look": base64.b64encode(track.look.tobytes()).decode()}
             for track in self.tracks
         ]
-        return {"next": self.next_number, "tracks": tracks}
+        return {"next": self.next_number, "before": self.before, "tracks": tracks}
 
     def restore(self, record: dict[str, Any]) -> None:
         """Inverse of ``to_dict``."""
-        self.next_number = record["next"]
+        self.next_number, self.before = record["next"], record["before"]
         self.tracks = []
         for saved in record["tracks"]:
             look = np.frombuffer(base64.b64decode(saved["look"]), np.float32)
