@@ -1,8 +1,8 @@
 """Sights of a face over time -> stretches: from when to when what is shown.
 
 A stretch is a run of sampled frames with the same value; its times are those of its first and last
-frame. A single frame between two stretches of the same value joins them: at a few samples a second
-it is rather noise than a change. A face that goes out of sight ends its stretches.
+frame. A single weak frame between two stretches of the same value joins them: it is rather noise
+than a change. A face that goes out of sight ends its stretches.
 
 Example: ``track_events(line, timeline)["expression"]`` -> ``[Stretch("neutral", 0.0, 3.0, 7, 0.9,
 1.5), Stretch("happiness", 3.5, 8.0, 10, 0.97, 5.0)]``.
@@ -23,6 +23,8 @@ from facellm.reading import UNIT_SHOWN, Reading
 UNCLEAR = "unclear"  # the expression is left open
 TURNED, RAISED = 15.0, 12.0  # degrees of yaw and of pitch from which a head or a look is turned
 AHEAD = "ahead"
+# From where a single frame is no noise: a share or probability, degrees of yaw, of pitch.
+CLEAR, CLEARLY_TURNED, CLEARLY_RAISED = 0.8, 22.0, 18.0
 Point = tuple[int, float, str, float]  # order of its frame, time, value, how strongly
 
 
@@ -52,15 +54,15 @@ class Stretch:
         return {n: round(v, 3) if isinstance(v, float) else v for n, v in record.items()}
 
 
-def stretches(points: Sequence[Point], *, join: bool = True) -> list[Stretch]:
+def stretches(points: Sequence[Point], clear: float = CLEAR) -> list[Stretch]:
     """Runs of the same value; a frame without the face ends a run.
 
     Args:
         points: In order of time.
-        join: Take single points between two that agree for noise.
+        clear: Single points between two that agree are taken for noise if weaker than this.
     """
     runs: list[list[Point]] = []
-    for point in joined(points) if join else points:
+    for point in joined(points, clear):
         if runs and point[0] == runs[-1][-1][0] + 1 and runs[-1][-1][2] == point[2]:
             runs[-1].append(point)
         else:
@@ -72,15 +74,15 @@ def stretches(points: Sequence[Point], *, join: bool = True) -> list[Stretch]:
     return found
 
 
-def joined(points: Sequence[Point]) -> list[Point]:
-    """Points where a single one between two neighbours that agree has taken their value."""
+def joined(points: Sequence[Point], clear: float) -> list[Point]:
+    """Points where a single weak one between two neighbours that agree has taken their value."""
     out = list(points)
     for index in range(1, len(points) - 1):
         before, point, after = out[index - 1], points[index], points[index + 1]
         near = point[0] - before[0] == 1 and after[0] - point[0] == 1
         # Of values that change with every frame none is noise.
         longer = index < 2 or out[index - 2][2] == before[2]
-        if near and longer and before[2] == after[2] != point[2]:
+        if near and longer and point[3] < clear and before[2] == after[2] != point[2]:
             out[index] = (*point[:2], before[2], min(before[3], after[3]))
     return out
 
@@ -108,22 +110,24 @@ def track_events(line: TrackLine, timeline: Timeline) -> dict[str, list[Stretch]
     """
 
     def over_time(
-        value: Callable[[Reading], tuple[str, float] | None], *, join: bool = True
+        value: Callable[[Reading], tuple[str, float] | None], clear: float = CLEAR
     ) -> list[Stretch]:
         points = [point(sight, value) for sight in line.sights]
         known = [p for p in points if p is not None]
-        return stretches(known, join=join)
+        return stretches(known, clear)
 
     events = {
         "expression": over_time(expression),
         "mouth": over_time(lambda r: flag(r.mouth_open, "open", "closed")),
         # A blink is shorter than the time between two samples: none is taken for noise.
-        "eyes": over_time(lambda r: flag(r.eyes_closed, "closed", "open"), join=False),
+        "eyes": over_time(lambda r: flag(r.eyes_closed, "closed", "open"), 0.0),
         "mask": over_time(lambda r: flag(r.mask, "worn", "none")),
-        "head": over_time(lambda r: side(None if r.pose is None else r.pose[0])),
-        "head_pitch": over_time(lambda r: height(None if r.pose is None else r.pose[1])),
-        "gaze": over_time(lambda r: side(r.gaze[0])),
-        "gaze_pitch": over_time(lambda r: height(r.gaze[1])),
+        "head": over_time(lambda r: side(None if r.pose is None else r.pose[0]), CLEARLY_TURNED),
+        "head_pitch": over_time(
+            lambda r: height(None if r.pose is None else r.pose[1]), 1.5 * RAISED
+        ),
+        "gaze": over_time(lambda r: side(r.gaze[0]), CLEARLY_TURNED),
+        "gaze_pitch": over_time(lambda r: height(r.gaze[1]), CLEARLY_RAISED),
     }
     for number in timeline.units:
         found = over_time(lambda r, n=number: flag(r.action_units[n].probability, "on", "off"))

@@ -33,10 +33,17 @@ def test_runs_of_a_value_are_stretches_with_their_peak():
     ]
 
 
-def test_a_single_frame_between_two_that_agree_is_noise_but_not_for_blinks():
+def test_a_single_weak_frame_between_two_that_agree_is_noise_but_not_for_blinks():
     blink = points("a", "a", "b", "a", "a")
     assert values(stretches(blink)) == [("a", 0.0, 2.0, 5)]
-    assert [s.value for s in stretches(blink, join=False)] == ["a", "b", "a"]
+    assert [s.value for s in stretches(blink, 0.0)] == ["a", "b", "a"]
+
+
+def test_a_clear_smile_in_a_single_frame_is_told():
+    for share, told in ((0.95, ["neutral", "happiness", "neutral"]), (0.6, ["neutral"])):
+        timeline = timeline_of([CALM, CALM, shows("happiness", share), CALM, CALM])
+        found = track_events(timeline.tracks[0], timeline)["expression"]
+        assert [stretch.value for stretch in found] == told
 
 
 def test_an_alternation_is_told_as_it_is():
