@@ -196,10 +196,15 @@ class VideoFile:
         yield from held
 
     def _decoded(self, packets: Iterator[Any], stream: Any) -> Iterator[Any]:
+        sent, came = 0, 0
         for packet in packets:
-            if packet is None:
-                yield from stream.codec_context.decode(None)
+            if packet is None:  # a group follows that has nothing to do with what came before
+                for frame in stream.codec_context.decode(None):
+                    came += 1
+                    yield frame
                 stream.codec_context.flush_buffers()
+                self.left_out += max(0, sent - came)  # frames whose group broke off under them
+                sent, came = 0, 0
                 continue
             try:
                 frames = stream.codec_context.decode(packet if packet.size else None)
@@ -209,6 +214,7 @@ class VideoFile:
                 time = 0.0 if packet.pts is None else float(packet.pts * packet.time_base)
                 self.losses.add(f"cannot be decoded ({error.strerror})", time)
                 continue
+            sent, came = sent + (packet.size > 0), came + len(frames)
             yield from frames
 
     def _tell_missing_end(self, end: float) -> None:

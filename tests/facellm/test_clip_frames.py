@@ -272,8 +272,8 @@ def test_a_gif_without_a_tail_keeps_what_comes_before(tmp_path):
 
 
 def test_a_clip_is_known_by_its_beginning_too(tmp_path):
-    path = write_gif(tmp_path / "moving", [flat(0), flat(99)])
-    assert is_clip(path)
+    path = write_gif(tmp_path / "moving.gif", [flat(0), flat(99)])
+    assert is_clip(path.rename(tmp_path / "moving"))
     (tmp_path / "notes.txt").write_text("no clip")
     assert not is_clip(tmp_path / "notes.txt")
     assert is_clip(tmp_path / "not there.mp4")
