@@ -177,38 +177,44 @@ class VideoFile:
         is known whether a frame of their group is wanted; what is dropped was never needed.
         """
         held: list[Any] = []
-        size, tick, first = 0, 0.0, None
+        size, tick, first, sent = 0, 0.0, None, -np.inf
         for packet in packets:
-            time = None if packet.pts is None else float(packet.pts * packet.time_base)
-            first = time if first is None else first
-            if packet.is_keyframe and held and time is not None and time - (first or 0) <= tick:
+            first = _time(packet) if first is None and packet.pts is not None else first
+            time = None if packet.pts is None else _time(packet) - (first or 0.0)
+            if packet.is_keyframe and held and time is not None and time <= tick:
                 yield None  # what the decoder holds back comes out first
                 self.left_out += len(held)
                 held, size = [], 0
             held.append(packet)
             size += packet.size
-            wanted = time is None or time - (first or 0) >= tick
-            if wanted or size > MOST_HELD:
+            # One that is shown before what was sent lies between frames that are used.
+            if time is None or time >= tick or time < sent or size > MOST_HELD:
                 yield from held
+                sent = max([sent, *(_time(p) - (first or 0.0) for p in held if p.pts is not None)])
                 held, size = [], 0
-            if wanted and time is not None:
-                tick = (np.floor((time - (first or 0)) / spacing) + 1) * spacing
+            if time is not None and time >= tick:
+                tick = (np.floor(time / spacing) + 1) * spacing
         yield from held
 
     def _decoded(self, packets: Iterator[Any], stream: Any) -> Iterator[Any]:
+        sent, came = 0, 0
         for packet in packets:
-            if packet is None:
-                yield from stream.codec_context.decode(None)
+            if packet is None:  # a group follows that has nothing to do with what came before
+                for frame in stream.codec_context.decode(None):
+                    came += 1
+                    yield frame
                 stream.codec_context.flush_buffers()
+                self.left_out += max(0, sent - came)  # frames whose group broke off under them
+                sent, came = 0, 0
                 continue
             try:
                 frames = stream.codec_context.decode(packet if packet.size else None)
             except self.av.error.FFmpegError as error:
                 if isinstance(error, EOFError):
                     continue
-                time = 0.0 if packet.pts is None else float(packet.pts * packet.time_base)
-                self.losses.add(f"cannot be decoded ({error.strerror})", time)
+                self.losses.add(f"cannot be decoded ({error.strerror})", _time(packet))
                 continue
+            sent, came = sent + (packet.size > 0), came + len(frames)
             yield from frames
 
     def _tell_missing_end(self, end: float) -> None:
@@ -219,6 +225,11 @@ class VideoFile:
                 "its end is missing",
                 end,
             )
+
+
+def _time(packet: Any) -> float:
+    """When a packet's frame is shown, seconds of its stream; 0 where it does not say."""
+    return 0.0 if packet.pts is None else float(packet.pts * packet.time_base)
 
 
 def upright(frame: Any, aspect: float = 1.0) -> Rgb:

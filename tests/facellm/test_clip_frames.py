@@ -196,7 +196,7 @@ def test_wide_sampling_leaves_frames_undecoded_and_finds_the_same_places(tmp_pat
     close = list(sampled(clip.frames(), 0.2))
     wide = list(sampled(clip.frames(5.0), 0.2))
     assert len(wide) == len(close) == 11
-    assert [f.time for f in wide] == pytest.approx([f.time for f in close], abs=1.01)
+    assert [f.time for f in wide] == [f.time for f in close]
     assert [f.index for f in wide] == [round(5 * f.time) for f in wide]
     assert [grey(f) for f in wide] == pytest.approx([f.index % 250 for f in wide], abs=4)
     decoded = sum(1 for _ in clip.frames(5.0))
@@ -272,8 +272,8 @@ def test_a_gif_without_a_tail_keeps_what_comes_before(tmp_path):
 
 
 def test_a_clip_is_known_by_its_beginning_too(tmp_path):
-    path = write_gif(tmp_path / "moving", [flat(0), flat(99)])
-    assert is_clip(path)
+    path = write_gif(tmp_path / "moving.gif", [flat(0), flat(99)])
+    assert is_clip(path.rename(tmp_path / "moving"))
     (tmp_path / "notes.txt").write_text("no clip")
     assert not is_clip(tmp_path / "notes.txt")
     assert is_clip(tmp_path / "not there.mp4")

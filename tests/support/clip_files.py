@@ -23,6 +23,8 @@ def write_video(path, frames, times=None, rate=25, options=None, every_key=None)
         stream.codec_context.time_base = MILLISECONDS
         if every_key:
             stream.codec_context.gop_size = every_key
+            stream.options = {"sc_threshold": "0"}  # no key frames of the encoder's own
+        container.start_encoding()  # a file without a frame has a header too
         for pixels, time in zip(frames, times, strict=True):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             frame.pts, frame.time_base = round(1000 * time), MILLISECONDS
