@@ -29,9 +29,9 @@ def when(stretch: Stretch, line: TrackLine) -> str:
     starts, ends = stretch.start <= line.first, stretch.end >= line.last
     if starts and ends:
         return "throughout"
-    if starts:
+    if stretch.samples > 1 and starts:
         return f"until {clock(stretch.end)}"
-    return f"from {clock(stretch.start)} on" if ends and stretch.samples > 1 else during(stretch)
+    return f"from {clock(stretch.start)} on" if stretch.samples > 1 and ends else during(stretch)
 
 
 def during(stretch: Stretch) -> str:
