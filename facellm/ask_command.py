@@ -16,8 +16,10 @@ import json
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facellm.baseline import Baseline
 from facellm.cli import (
     NOTICE,
     check_model_folder,
@@ -39,6 +41,7 @@ EXAMPLES = """\
   facellm ask photo.jpg "Is the mouth open?" --json
   facellm ask face.png --crops                 the picture already is one face crop
   cat photo.jpg | facellm ask -                the picture comes on standard input
+  facellm ask me.jpg "Why?" --baseline me.json  relative to this person's own neutral
   facellm ask photo.jpg "Why?" --reasoner http://localhost:8000/v1 --reasoner-model qwen
 """
 
@@ -59,6 +62,9 @@ def new_ask_parser() -> argparse.ArgumentParser:
         "--crops", action="store_true", help="the picture is one face crop: no detection"
     )
     parser.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="one person's neutral (`facellm calibrate`)"
+    )
+    parser.add_argument(
         "--reasoner", metavar="URL", help="let another model answer from our evidence"
     )
     parser.add_argument("--reasoner-model", metavar="NAME", help="the model at that address")
@@ -74,12 +80,17 @@ def main(argv: list[str]) -> int:
     question = " ".join(args.question) or None
     check_reasoner(args)
     check_model_folder(args.model)
+    baseline = None if args.baseline is None else Baseline.load(args.baseline)
     pixels, decode = read_picture(args.photo)
     import facellm.assistant  # noqa: F401  # torch and the rest, timed apart from the weights
 
     timings = {"decode": decode, "import": seconds_since_start() - decode}
     start = time.perf_counter()
     assistant = load_assistant(args.model)
+    if baseline is not None:
+        from facellm.calibrated import CalibratedAssistant
+
+        assistant = CalibratedAssistant(assistant, baseline, args.photo)
     timings["load"] = time.perf_counter() - start
     if args.reasoner and reason(assistant, pixels, question, args):
         return 0
@@ -93,8 +104,13 @@ def main(argv: list[str]) -> int:
     if args.json:
         print(json.dumps(record(stream.answer, timings), indent=2, ensure_ascii=False))
     elif not args.quiet:
-        print(NOTICE, file=sys.stderr)
+        print(notice(args), file=sys.stderr)
     return 0
+
+
+def notice(args: argparse.Namespace) -> str:
+    """What an answer is about, and what it is held against."""
+    return f"{NOTICE} Read against {args.baseline}." if args.baseline else NOTICE
 
 
 def check_reasoner(args: argparse.Namespace) -> None:
@@ -123,7 +139,7 @@ def reason(
     if not args.json:
         write(words)
         if not args.quiet:
-            print(f"{NOTICE} Answered by {args.reasoner_model}.", file=sys.stderr)
+            print(f"{notice(args)} Answered by {args.reasoner_model}.", file=sys.stderr)
         return True
     found = {
         "answer": "".join(words).strip(),

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from facellm.assistant import FaceAssistant
+from facellm.baseline import Baseline
+from facellm.calibrated import relative
 from facellm.crops import upright_crop
 from facellm.decoding import decode
 from facellm.face import Face
@@ -46,6 +48,7 @@ class ReadOptions:
         batch: Faces read at once.
         workers: Processes that decode ahead; 0 decodes in this one.
         quiet: No progress bar.
+        baseline: One person's neutral; applied where a picture shows one face.
     """
 
     columns: str = "default"
@@ -54,16 +57,18 @@ class ReadOptions:
     batch: int = 16
     workers: int = 1
     quiet: bool = False
+    baseline: Baseline | None = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """A face that waits for its batch."""
+    """A face that waits for its batch; ``alone`` where its picture shows no other."""
 
     file: str
     number: int
     face: Face
     crop: Rgb
+    alone: bool = True
 
 
 def read_blocks(
@@ -118,18 +123,25 @@ def find_faces(
         block.problems.append((name, NO_FACE))
     for number, face in enumerate(faces, start=1):
         crop = upright_crop(pixels, face, checkpoint.processor.crop_size, whole=crops)
-        yield Found(name, number, face, crop)
+        yield Found(name, number, face, crop, alone=len(faces) == 1)
 
 
 def read_batch(assistant: FaceAssistant, batch: list[Found], options: ReadOptions) -> list[Row]:
     """Read faces together: their rows."""
     units = filled_units(assistant, options)
     readings = assistant.read_crops([found.crop for found in batch])
+    own, calibration = options.baseline, assistant.checkpoint.calibration
+    if own is not None:  # of several faces nobody knows which one is the baseline's
+        readings = [
+            relative(reading, own, calibration) if found.alone else reading
+            for found, reading in zip(batch, readings, strict=True)
+        ]
+    columns = column_set(options.columns, marked=own is not None)
     entries = [
         TableEntry(found.file, found.number, found.face, reading, units)
         for found, reading in zip(batch, readings, strict=True)
     ]
-    return [table_row(entry, column_set(options.columns)) for entry in entries]
+    return [table_row(entry, columns) for entry in entries]
 
 
 def filled_units(assistant: FaceAssistant, options: ReadOptions) -> tuple[int, ...]:

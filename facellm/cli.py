@@ -36,6 +36,7 @@ VERBS = {
     "ask": "facellm.ask_command:main",
     "chat": "facellm.chat_command:main",
     "read": "facellm.read_command:main",
+    "calibrate": "facellm.calibrate_command:main",
     "show": "facellm.show_command:main",
     "doctor": "facellm.doctor_command:main",
 }
@@ -48,6 +49,7 @@ verbs:
   ask PHOTO ["QUESTION"]     answer a question about the faces of a picture
   chat PHOTO                 several questions, each with what was said before in view
   read PATH... [-o TABLE]    one table row per face of pictures and folders
+  calibrate PATH... -o JSON  take a person's own neutral, for --baseline of ask and read
   show PHOTO -o PICTURE      draw boxes, points, regions, shares and what hiding a region does
   doctor                     what is installed, what is missing and how to mend it
 

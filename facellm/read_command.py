@@ -25,10 +25,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facellm.baseline import Baseline
 from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
 from facellm.journal import Block, Journal
 from facellm.picture_files import find_pictures, shown_name
+from facellm.table_columns import MARK, ColumnSet
 from facellm.tables import (
     CsvWriter,
     TableFile,
@@ -46,6 +48,7 @@ EXAMPLES = """\
   facellm read holiday/ -o faces.csv --resume  go on where a run was interrupted
   facellm read "shots/*.png" -o faces.parquet
   facellm read faces/ --crops -o faces.csv     the pictures already are face crops
+  facellm read me/ --baseline me.json -o t.csv relative to this person's own neutral
 """
 
 
@@ -58,11 +61,13 @@ class Tally:
         faces: Rows written.
         problems: (file, reason) of pictures that gave no row.
         unreadable: How many of the problems are pictures that could not be used at all.
+        unmarked: Rows a baseline was not applied to: their picture shows several faces.
     """
 
     pictures: int = 0
     faces: int = 0
     unreadable: int = 0
+    unmarked: int = 0
     problems: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, block: Block) -> None:
@@ -70,6 +75,7 @@ class Tally:
         self.pictures += block.pictures
         self.faces += len(block.rows)
         self.unreadable += block.unreadable
+        self.unmarked += sum(MARK in row and row[MARK] is None for row in block.rows)
         self.problems += block.problems
 
     def summary(self, where: str) -> str:
@@ -79,6 +85,8 @@ class Tally:
             f"{self.pictures} pictures, {self.faces} faces, {faceless} without a face, "
             f"{self.unreadable} unreadable"
         )
+        if self.unmarked:
+            line += f", {self.unmarked} without the baseline (several faces)"
         return f"{line} ({where})" if self.problems else line
 
 
@@ -114,6 +122,9 @@ def new_read_parser() -> argparse.ArgumentParser:
         help="processes that decode pictures ahead; 0 decodes in this one (default: 1)",
     )
     parser.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="one person's neutral (`facellm calibrate`)"
+    )
+    parser.add_argument(
         "--resume", action="store_true", help="go on where an earlier run of this table stopped"
     )
     return parser
@@ -125,6 +136,8 @@ def main(argv: list[str]) -> int:
     check_arguments(args)
     files, left_out = find_pictures(args.paths)
     assistant = load_assistant(args.model)
+    if args.baseline is not None:
+        args.baseline.check_weights(weight_digests_of(assistant))
     tally = (
         to_stdout(assistant, files, args) if args.out is None else to_file(assistant, files, args)
     )
@@ -137,7 +150,8 @@ def main(argv: list[str]) -> int:
 
 def check_arguments(args: argparse.Namespace) -> None:
     """Refuse what would fail later, before anything heavy is imported."""
-    column_set(args.columns)
+    columns_of(args)
+    args.baseline = None if args.baseline is None else Baseline.load(args.baseline)
     check_model_folder(args.model)
     if args.batch < 1:
         raise FaceLLMError(f"--batch {args.batch}: must be at least 1")
@@ -149,11 +163,23 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise FaceLLMError("--resume needs the table of the earlier run: -o TABLE")
 
 
+def columns_of(args: argparse.Namespace) -> ColumnSet:
+    """The columns of the table, marked where it is read with a baseline."""
+    return column_set(args.columns, marked=args.baseline is not None)
+
+
+def weight_digests_of(assistant: FaceAssistant) -> dict[str, str]:
+    """File -> SHA-256 of the weights in use."""
+    from facellm.checkpoint import weight_digests
+
+    return weight_digests(assistant.checkpoint.folder)
+
+
 def options_of(args: argparse.Namespace) -> ReadOptions:
     """The arguments that say how pictures are read."""
     from facellm.block_reading import ReadOptions
 
-    names = ("columns", "crops", "all_units", "batch", "workers", "quiet")
+    names = ("columns", "crops", "all_units", "batch", "workers", "quiet", "baseline")
     return ReadOptions(**{name: getattr(args, name) for name in names})
 
 
@@ -162,7 +188,7 @@ def to_stdout(assistant: FaceAssistant, files: list[Path], args: argparse.Namesp
     from facellm.block_reading import read_blocks
 
     tally = Tally()
-    writer = CsvWriter(sys.stdout, column_set(args.columns).columns, own=False)
+    writer = CsvWriter(sys.stdout, columns_of(args).columns, own=False)
     for block in read_blocks(assistant, files, 0, options_of(args)):
         writer.write(block.rows)
         tally.add(block)
@@ -186,7 +212,7 @@ def to_file(assistant: FaceAssistant, files: list[Path], args: argparse.Namespac
         print(f"{done} of {len(files)} pictures are done; --resume goes on", file=sys.stderr)
         raise
     tally = Tally()
-    with TableFile(args.out, column_set(args.columns).columns) as writer:
+    with TableFile(args.out, columns_of(args).columns) as writer:
         for block in journal:
             writer.write(block.rows)
             tally.add(block)
@@ -201,18 +227,19 @@ def run_record(
     assistant: FaceAssistant, files: list[Path], args: argparse.Namespace
 ) -> dict[str, Any]:
     """What must be equal for a run to go on with another run's journal."""
-    from facellm.checkpoint import WEIGHTS, weight_digests
+    from facellm.checkpoint import WEIGHTS
 
     names = "\n".join(map(shown_name, files)).encode()
     return {
         "facellm": version("facellm"),
-        "weights": weight_digests(assistant.checkpoint.folder)[WEIGHTS][:16],
+        "weights": weight_digests_of(assistant)[WEIGHTS][:16],
         "pictures": len(files),
         "names": hashlib.sha256(names).hexdigest()[:16],
         "columns": args.columns,
         "crops": args.crops,
         "all_units": args.all_units,
         "batch": args.batch,
+        "baseline": None if args.baseline is None else args.baseline.name,
     }
 
 
@@ -227,7 +254,7 @@ def check_any_read(tally: Tally) -> None:
 def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Tally) -> None:
     """``TABLE.manifest.json``: how the table came about."""
     from facellm.block_reading import filled_units
-    from facellm.table_manifest import manifest, manifest_path
+    from facellm.table_manifest import manifest, manifest_path, with_baseline
 
     counts = {
         "pictures": tally.pictures,
@@ -237,11 +264,13 @@ def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Ta
     }
     record = manifest(
         assistant.checkpoint,
-        column_set(args.columns).columns,
+        columns_of(args).columns,
         filled_units(assistant, options_of(args)),
         counts,
         crops=args.crops,
     )
+    if args.baseline is not None:
+        record = with_baseline(record, args.baseline, tally.unmarked)
     path = manifest_path(args.out)
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -63,6 +63,7 @@ NOTES = {
     "gaze_angle_y": ColumnNote("gaze down", "radians", RENDERS),
     "landmark_quality": ColumnNote("quality of the points in the crop", "0 to 1", MEASURED),
     "success": ColumnNote("a face was found", "1"),
+    "baseline": ColumnNote("baseline file the row is relative to, empty: none", "text"),
 }  # fmt: skip
 
 
