@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facellm.assistant import FaceAssistant
-from facellm.baseline import above_rest
+from facellm.baseline import RESTING_SHARE, above_rest
 from facellm.folders import default_cache
 from facellm.geometry import MEASURES, measure
 from facellm.labels import ACTION_UNITS
@@ -66,13 +66,15 @@ Array = NDArray[np.float64]
 Ids = NDArray[np.integer]
 
 
-def own_levels(values: Array, people: Ids, wanted: Ids) -> Array:
-    """Median (N, K) over a person's rows of ``values`` for every row of ``wanted`` (N,).
+def own_levels(values: Array, people: Ids, wanted: Ids, share: float = 0.5) -> Array:
+    """Quantile (N, K) over a person's rows of ``values`` for every row of ``wanted`` (N,).
 
     Raises:
         KeyError: If a wanted person has no rows.
     """
-    levels = {person: np.median(values[people == person], axis=0) for person in np.unique(people)}
+    levels = {
+        person: np.quantile(values[people == person], share, axis=0) for person in np.unique(people)
+    }
     return np.stack([levels[person] for person in wanted])
 
 
@@ -155,27 +157,38 @@ def resting_spread(before: Array, after: Array) -> dict[str, Any]:
     return {n: asdict(grouped_estimate(p, np.arange(len(before)))) for n, p in parts.items()}
 
 
-def frown_figures(resting: dict[str, Any], points: Array, read: dict[str, Array]) -> dict[str, Any]:
-    """How far resting readings differ between people, without and with a baseline."""
-    frowning = np.unique(resting["identity"][resting["frown"]])
-    others = np.setdiff1d(resting["identity"], frowning)
+def frown_figures(
+    labels: dict[str, Any],
+    usable: NDArray[np.bool_],
+    read: dict[str, Array],
+    brows: dict[str, Array],
+) -> dict[str, Any]:
+    """How far resting readings differ between people, without and with a baseline.
+
+    Args:
+        labels: Of the resting set, M rows.
+        usable: (M,) rows that were located.
+        read: ``probability`` and ``intensity`` (M, U).
+        brows: Kind of points -> brow height (M,).
+    """
+    identity, found = labels["identity"], {}
+    frowning = np.unique(identity[labels["frown"]])
+    others = np.setdiff1d(identity, frowning)
     people = np.concatenate([frowning, others])[:RESTING_PEOPLE]
-    usable = np.isfinite(points).all(axis=(1, 2))
-    first = usable & (resting["frame"] < CALIBRATION_FRAMES)
-    later = usable & (resting["frame"] >= CALIBRATION_FRAMES)
+    first = usable & (labels["frame"] < CALIBRATION_FRAMES)
+    later = usable & (labels["frame"] >= CALIBRATION_FRAMES)
     unit = ACTION_UNITS.index(4)
-    values = {f"AU4 {part}": array[:, [unit]] for part, array in read.items()}
-    values["brow height"] = measure(np.nan_to_num(points))[:, [MEASURES.index("brow_height")]]
-    found: dict[str, Any] = {}
-    for name, array in values.items():
-        rest = own_levels(array[first], resting["identity"][first], resting["identity"])[:, 0]
-        now = array[:, 0]
-        own = now - rest if name == "brow height" else np.vectorize(above_rest)(now, rest)
-        means = [
-            np.array([side[later & (resting["identity"] == person)].mean() for person in people])
-            for side in (now, own)
-        ]
+    units = {f"AU4 {part}": array[:, unit] for part, array in read.items()}
+    heights = {f"brow height, {kind}": array for kind, array in brows.items()}
+    for name, now in {**units, **heights}.items():
+        share = RESTING_SHARE if name in units else 0.5
+        rest = own_levels(now[first, None], identity[first], identity, share)[:, 0]
+        own = np.vectorize(above_rest)(now, rest) if name in units else now - rest
+        rows = [later & (identity == person) for person in people]
+        means = (np.array([side[held].mean() for held in rows]) for side in (now, own))
         found[name] = resting_spread(*means)
+        # What is left where nothing but the frames' own noise is: nobody's level can undo it.
+        found[name]["within a person"] = float(np.mean([now[held].std() for held in rows]))
     return found
 
 
@@ -212,19 +225,23 @@ def figures(found: NeutralRows, cache: Path) -> dict[str, Any]:
     at_rest = labels["identity"][rest_rows]
     au, people = rig.labels["au"][rows].astype(np.float64), rig.labels["identity"][rows]
     seen = {
-        "exact points": (rig.exact[rows], resting.exact[rest_rows]),
-        "located points": (rig.landmarks[rows], found.points[rest_rows]),
+        "exact points": (rig.exact[rows], resting.exact),
+        "located points": (rig.landmarks[rows], np.nan_to_num(found.points)),
     }
+    sets = point_sets(cache / "stabiliser", seen)
     measured = {
-        kind: measure_claims(now, own_levels(rest, at_rest, people), au, people)
-        for kind, (now, rest) in point_sets(cache / "stabiliser", seen).items()
+        kind: measure_claims(now, own_levels(rest[rest_rows], at_rest, people), au, people)
+        for kind, (now, rest) in sets.items()
     }
-    rest = own_levels(found.resting["probability"][rest_rows], at_rest, people)
+    brow = MEASURES.index("brow_height")
+    brows = {kind: rest[:, brow] for kind, (_, rest) in sets.items()}
+    resting_units = found.resting["probability"][rest_rows]
+    rest = own_levels(resting_units, at_rest, people, RESTING_SHARE)
     return {
         "rows": len(rows),
         "people": len(np.unique(people)),
         "resting frames": {"all": len(usable), "located": int(usable.sum())},
-        "resting frowns": frown_figures(labels, found.points, found.resting),
+        "resting frowns": frown_figures(labels, usable, found.resting, brows),
         "measures": measured,
         "units": unit_claims(found.read["probability"], rest, au, people),
     }
@@ -234,7 +251,12 @@ def table(found: dict[str, Any]) -> str:
     """The figures as text, a line each."""
 
     def cell(name: str, part: dict[str, Any]) -> str:
-        cells = [f"{n} {e['value']:.3f} [{e['low']:.3f}, {e['high']:.3f}]" for n, e in part.items()]
+        cells = [
+            f"{n} {e['value']:.3f} [{e['low']:.3f}, {e['high']:.3f}]"
+            if isinstance(e, dict)
+            else f"{n} {e:.3f}"
+            for n, e in part.items()
+        ]
         return f"{name}: {'; '.join(cells)}"
 
     lines = [cell(f"at rest, {name}", part) for name, part in found["resting frowns"].items()]

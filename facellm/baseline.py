@@ -39,6 +39,7 @@ from facellm.reading import Reading, UnitReading
 
 KIND, VERSION = "facellm baseline", 1
 THRESHOLDS = ("calibration.json",)  # changes no level
+RESTING_SHARE = 0.16  # of frames that may lie below a unit's resting level
 HIGHEST_REST = 0.95  # a unit's resting level counts as at most this, so that it can still rise
 
 
@@ -52,7 +53,11 @@ class MeasureLevel:
 
 @dataclass(frozen=True)
 class UnitLevel:
-    """A unit on the resting face: probability, intensity, spread of the probability; [0, 1]."""
+    """A unit on the resting face, all in [0, 1].
+
+    Probability and intensity are what five of six resting frames exceed; ``spread`` is that of the
+    probability over frames.
+    """
 
     probability: float
     intensity: float

@@ -1,7 +1,7 @@
 """``facellm calibrate PATH... -o me.json``: a person's own neutral, for ``--baseline``.
 
 Takes pictures, folders and patterns of one person who looks about ahead and shows little; a few
-expressive ones do no harm, for levels are medians. What is stored: 11 measures, 21 units, how many
+expressive ones do no harm (``facellm.neutral``). What is stored: 11 measures, 21 units, how many
 frames, which weights, the command. No picture, no points, no embedding; nothing that is made to
 tell people apart.
 

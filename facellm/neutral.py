@@ -1,9 +1,11 @@
 """Frames of one person -> their neutral levels.
 
-Nobody holds still for long: a frame counts where exactly one well located face looks about ahead,
-and the level of a measure is the median over such frames, which a minority of expressive frames
-hardly moves. Nothing asks who the person is: frames of two people give the levels of neither, and
-that shows only in the spread.
+Nobody holds still for long: a frame counts where exactly one well located face looks about ahead.
+The level of a measure is the median over such frames, which a minority of expressive frames hardly
+moves. The level of a unit is what five of six frames exceed: a unit read in half of the frames is
+no resting one (chosen on validation people of the face rig, where a median took too much away).
+Nothing asks who the person is: frames of two people give the levels of neither, and that shows only
+in the spread.
 
 Example: ``neutral_of(assistant, [("0.jpg", pixels), ("1.jpg", pixels), ...])`` -> a ``Baseline``
 whose ``frames`` are ``{"given": 12, "used": 10, "left_out": {"no face found": 2}}``.
@@ -24,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facellm.assistant import FaceAssistant
-from facellm.baseline import THRESHOLDS, Baseline, MeasureLevel, UnitLevel
+from facellm.baseline import RESTING_SHARE, THRESHOLDS, Baseline, MeasureLevel, UnitLevel
 from facellm.checkpoint import Checkpoint, weight_digests
 from facellm.crops import LEAST_QUALITY, upright_crop
 from facellm.errors import FaceLLMError
@@ -159,14 +161,18 @@ def measure_level(readings: Sequence[Reading], name: str) -> MeasureLevel:
 
 
 def unit_level(readings: Sequence[Reading], number: int) -> UnitLevel:
-    """Median probability and intensity of a unit, and the probability's spread."""
+    """Probability and intensity of a unit that five of six readings exceed; the former's spread."""
     units = [reading.action_units[number] for reading in readings]
-    probability, spread = level_and_spread([unit.probability for unit in units])
-    intensity, _ = level_and_spread([unit.intensity for unit in units])
-    return UnitLevel(probability, intensity, spread)
+    probabilities = [unit.probability for unit in units]
+    lows = (
+        float(np.quantile(values, RESTING_SHARE))
+        for values in (probabilities, [unit.intensity for unit in units])
+    )
+    return UnitLevel(*lows, level_and_spread(probabilities)[1])
 
 
 def level_and_spread(values: Sequence[float]) -> tuple[float, float]:
     """Median and half the range of the middle 68 %: of a normal sample, its standard deviation."""
-    low, level, high = np.quantile(np.asarray(values, np.float64), (0.16, 0.5, 0.84))
+    ends = (RESTING_SHARE, 0.5, 1 - RESTING_SHARE)
+    low, level, high = np.quantile(np.asarray(values, np.float64), ends)
     return float(level), float(high - low) / 2

@@ -33,8 +33,8 @@ METHODS = (
 )
 OWN_NEUTRAL = (
     " Geometry and action units of pictures with one face are relative to the person's own neutral "
-    "level ({name}), the median over {used} of {given} calibration frames: z-scores by difference, "
-    "action units by Abbott's formula (p - p0) / (1 - p0)."
+    "level ({name}; {used} of {given} calibration frames): z-scores minus their median, units by "
+    "Abbott's formula (p - p0) / (1 - p0) with p0 the level that 84 % of these frames exceed."
 )
 
 

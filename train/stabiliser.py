@@ -183,7 +183,7 @@ def fit(turns: Turns, steps: int, batch: int = 512, seed: int = 0) -> dict[str, 
 def write(tensors: dict[str, Tensor], neutral: Array, path: Path) -> None:
     """Write a stabiliser; ``neutral`` (N, 68, 2) are neutral faces its measures are held against.
 
-    Weights are float16 on disk: 77 kB, and the rounding moves no angle by 0.02 degrees.
+    Weights are float16 on disk, 74 kB; the statistics are taken with the rounded ones.
     """
     empty = {"neutral_mean": torch.zeros(11), "neutral_std": torch.ones(11)}
     arrays = {name: tensor.detach().half() for name, tensor in (tensors | empty).items()}
@@ -205,7 +205,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=default_cache())
     parser.add_argument("--out", type=Path, help="default: CACHE/stabiliser")
     parser.add_argument("--weights", type=Path, required=True, help="landmarks.safetensors")
-    parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--steps", type=int, default=6_000)
     parser.add_argument("--only", choices=("exact", "stabiliser"))
     args = parser.parse_args(argv)
     torch.set_num_threads(1)

@@ -35,6 +35,8 @@ def test_levels_are_a_persons_medians():
     values = np.array([[1.0], [3.0], [100.0], [7.0]])
     found = pn.own_levels(values, np.array([4, 4, 4, 9]), np.array([9, 4, 9]))
     assert found.tolist() == [[7.0], [3.0], [7.0]]
+    lows = pn.own_levels(values, np.array([4, 4, 4, 9]), np.array([4]), 0.0)
+    assert lows.tolist() == [[1.0]]
     with pytest.raises(KeyError):
         pn.own_levels(values, np.array([4, 4, 4, 9]), np.array([5]))
 
@@ -137,6 +139,8 @@ def test_figures_leave_frowning_people_out_of_measures_and_ask_them_at_rest(tmp_
     frowns = found["resting frowns"]["AU4 probability"]
     assert frowns["without"]["value"] == pytest.approx(np.std([0.6] * 4 + [0.1] * 8))
     assert frowns["ratio"]["value"] == pytest.approx(0.0, abs=1e-9)
+    assert frowns["within a person"] == pytest.approx(0.0, abs=1e-9)
+    assert "brow height, exact points" in found["resting frowns"]
     assert "at rest, AU4 probability: without 0.236" in pn.table(found)
     assert json.loads(json.dumps(found))["rows"] == len(rig_identity)
     assert not (tmp_path / "stabiliser" / STABILISER).exists()
