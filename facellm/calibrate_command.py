@@ -1,9 +1,9 @@
 """``facellm calibrate PATH... -o me.json``: a person's own neutral, for ``--baseline``.
 
 Takes pictures, clips, folders and patterns of one person who looks about ahead and shows little; a
-few expressive ones do no harm (``facellm.neutral``). What is stored: 11 measures, 21 units, how many
-frames, which weights, the command. No picture, no points, no embedding; nothing that is made to
-tell people apart.
+few expressive ones do no harm (``facellm.neutral``). What is stored: 11 measures, 21 units, how
+many frames, which weights, the command. No picture, no points, no embedding; nothing that is made
+to tell people apart.
 
 Example::
 
@@ -36,8 +36,6 @@ EXAMPLES = """\
   facellm calibrate me/ -o me.json             pictures of one person, at least 5
   facellm calibrate person.mp4 -o me.json      two frames a second of a clip
   facellm calibrate faces/ --crops -o me.json  the pictures already are face crops
-  facellm read session/ --baseline me.json -o session.csv
-  facellm ask today.jpg --baseline me.json
 """
 
 

@@ -51,7 +51,7 @@ EXAMPLES = """\
   facellm read clip.mp4 -o clip.csv            a row per face of 2 frames a second, with times
   facellm read clip.webm --fps all -o all.csv  every frame
   facellm read shots/ --frames 25 -o clip.csv  the folder is one clip of 25 pictures a second
-  facellm read me/ --baseline me.json -o t.csv relative to this person's own neutral
+  facellm read me/ --baseline me.json          relative to this person's own neutral
 """
 
 
