@@ -90,10 +90,59 @@ def estimate(
     return Estimate(float(statistic(np.ones((1, n)))[0]), float(low), float(high), n)
 
 
+def grouped_estimate(
+    statistic: Statistic, groups: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Estimate:
+    """As ``estimate``, but whole groups are drawn: rows of one person are not independent.
+
+    Args:
+        statistic: Weights (B, n) -> (B,); NaN where a resample leaves it undefined.
+        groups: (n,) the group of every row.
+        seed: Of the resamples.
+        resamples: How many; those that are NaN are left out of the interval.
+
+    Raises:
+        ValueError: If there is no row.
+    """
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    if not len(names):
+        raise ValueError("a statistic needs at least one row, got 0")
+    found = estimate(
+        lambda weights: statistic(weights[:, member]), len(names), seed=seed, resamples=resamples
+    )
+    return Estimate(found.value, found.low, found.high, len(member))
+
+
+def quantile_statistic(values: ArrayLike, share: float) -> Statistic:
+    """Value up to which a share of the weight lies; ``share`` 0.5 is the (lower) median."""
+    array = np.asarray(values, np.float64)
+    order = np.argsort(array, kind="stable")
+
+    def statistic(weights: Floats) -> Floats:
+        reached = weights[:, order].cumsum(1)
+        return array[order][(reached >= share * reached[:, -1:] - 1e-9).argmax(1)]
+
+    return statistic
+
+
 def mean_statistic(values: ArrayLike) -> Statistic:
     """Mean of ``values`` (n,)."""
     array = np.asarray(values, np.float64)
     return lambda weights: weights @ array / weights.sum(1)
+
+
+def correlation_statistic(first: ArrayLike, second: ArrayLike) -> Statistic:
+    """Pearson's correlation of two columns (n,); NaN where a resample holds no spread."""
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    columns = np.stack([a, b, a * a, b * b, a * b], axis=1)
+
+    def statistic(weights: Floats) -> Floats:
+        share = weights / weights.sum(1, keepdims=True)
+        ma, mb, aa, bb, ab = (share @ columns).T
+        scale = np.sqrt(np.maximum(aa - ma * ma, 0) * np.maximum(bb - mb * mb, 0))
+        return np.divide(ab - ma * mb, scale, out=np.full_like(ab, np.nan), where=scale > 0)
+
+    return statistic
 
 
 def recall_statistic(truth: ArrayLike, said: ArrayLike) -> Statistic:

@@ -18,9 +18,11 @@ import json
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facellm.ask_clip_command import answer_clip, names_clip
+from facellm.baseline import Baseline
 from facellm.cli import (
     NOTICE,
     check_model_folder,
@@ -44,6 +46,7 @@ EXAMPLES = """\
   cat photo.jpg | facellm ask -                the picture comes on standard input
   facellm ask clip.mp4 "What changes?"         the whole clip, with times; GIF and WebM too
   facellm ask shots/ --frames 25               a folder of frames, 25 a second
+  facellm ask me.jpg "Why?" --baseline me.json  relative to this person's own neutral
   facellm ask photo.jpg "Why?" --reasoner http://localhost:8000/v1 --reasoner-model qwen
 """
 
@@ -64,6 +67,9 @@ def new_ask_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="answer, reading, usage and timings")
     parser.add_argument(
         "--crops", action="store_true", help="the picture is one face crop: no detection"
+    )
+    parser.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="one person's neutral (`facellm calibrate`)"
     )
     parser.add_argument(
         "--reasoner", metavar="URL", help="let another model answer from our evidence"
@@ -92,13 +98,20 @@ def main(argv: list[str]) -> int:
     check_reasoner(args)
     check_model_folder(args.model)
     if args.photo != STDIN and names_clip(args):
+        if args.baseline is not None:
+            raise FaceLLMError(f"{args.photo}: is a clip; --baseline of ask takes photographs")
         return answer_clip(args, question)
+    baseline = None if args.baseline is None else Baseline.load(args.baseline)
     pixels, decode = read_picture(args.photo)
     import facellm.assistant  # noqa: F401  # torch and the rest, timed apart from the weights
 
     timings = {"decode": decode, "import": seconds_since_start() - decode}
     start = time.perf_counter()
     assistant = load_assistant(args.model)
+    if baseline is not None:
+        from facellm.calibrated import CalibratedAssistant
+
+        assistant = CalibratedAssistant(assistant, baseline, args.photo)
     timings["load"] = time.perf_counter() - start
     if args.reasoner and reason(assistant, pixels, question, args):
         return 0
@@ -112,8 +125,13 @@ def main(argv: list[str]) -> int:
     if args.json:
         print(json.dumps(record(stream.answer, timings), indent=2, ensure_ascii=False))
     elif not args.quiet:
-        print(NOTICE, file=sys.stderr)
+        print(notice(args), file=sys.stderr)
     return 0
+
+
+def notice(args: argparse.Namespace) -> str:
+    """What an answer is about, and what it is held against."""
+    return f"{NOTICE} Read against {args.baseline}." if args.baseline else NOTICE
 
 
 def check_reasoner(args: argparse.Namespace) -> None:
@@ -142,7 +160,7 @@ def reason(
     if not args.json:
         write(words)
         if not args.quiet:
-            print(f"{NOTICE} Answered by {args.reasoner_model}.", file=sys.stderr)
+            print(f"{notice(args)} Answered by {args.reasoner_model}.", file=sys.stderr)
         return True
     found = {
         "answer": "".join(words).strip(),

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from facellm.assistant import FaceAssistant
+from facellm.baseline import Baseline
+from facellm.calibrated import relative
 from facellm.crops import upright_crop
 from facellm.decoding import decode
 from facellm.face import Face
@@ -26,7 +28,7 @@ from facellm.journal import Block
 from facellm.labels import ACTION_UNITS
 from facellm.picture_files import shown_name
 from facellm.refine import whole_picture_face
-from facellm.table_columns import Row, TableEntry
+from facellm.table_columns import ColumnSet, Row, TableEntry
 from facellm.tables import column_set, table_row, with_smoothed
 
 Rgb = NDArray[np.uint8]
@@ -49,6 +51,7 @@ class ReadOptions:
         fps: Frames of a clip sampled a second; 0 takes every one.
         frames: Pictures a second of folders that are clips; None where folders are not.
         smooth: Seconds over which expressions are smoothed in clips; 0 leaves them as read.
+        baseline: One person's neutral; applied where a picture or frame shows one face.
     """
 
     columns: str = "default"
@@ -60,16 +63,18 @@ class ReadOptions:
     fps: float = 2.0
     frames: float | None = None
     smooth: float = 0.0
+    baseline: Baseline | None = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """A face that waits for its batch."""
+    """A face that waits for its batch; ``alone`` where its picture shows no other."""
 
     file: str
     number: int
     face: Face
     crop: Rgb
+    alone: bool = True
 
 
 def read_blocks(
@@ -124,20 +129,31 @@ def find_faces(
         block.problems.append((name, NO_FACE))
     for number, face in enumerate(faces, start=1):
         crop = upright_crop(pixels, face, checkpoint.processor.crop_size, whole=crops)
-        yield Found(name, number, face, crop)
+        yield Found(name, number, face, crop, alone=len(faces) == 1)
 
 
 def read_batch(assistant: FaceAssistant, batch: list[Found], options: ReadOptions) -> list[Row]:
     """Read faces together: their rows."""
     units = filled_units(assistant, options)
     readings = assistant.read_crops([found.crop for found in batch])
+    own, calibration = options.baseline, assistant.checkpoint.calibration
+    if own is not None:  # of several faces nobody knows which one is the baseline's
+        readings = [
+            relative(reading, own, calibration) if found.alone else reading
+            for found, reading in zip(batch, readings, strict=True)
+        ]
     entries = [
         TableEntry(found.file, found.number, found.face, reading, units)
         for found, reading in zip(batch, readings, strict=True)
     ]
-    columns = column_set(options.columns)
-    columns = with_smoothed(columns) if options.smooth > 0 else columns
+    columns = table_columns(options)
     return [table_row(entry, columns) for entry in entries]
+
+
+def table_columns(options: ReadOptions) -> ColumnSet:
+    """The columns asked for; ``baseline`` and ``smoothed`` are among them where they are used."""
+    columns = column_set(options.columns, marked=options.baseline is not None)
+    return with_smoothed(columns) if options.smooth > 0 else columns
 
 
 def filled_units(assistant: FaceAssistant, options: ReadOptions) -> tuple[int, ...]:

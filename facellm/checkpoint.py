@@ -2,7 +2,8 @@
 
 ``config.json`` + ``model.safetensors`` (the model), processor files with ``chat_template.jinja``,
 ``landmarks.safetensors`` (the landmark network and its geometry statistics), ``calibration.json``,
-and, where a LoRA adapter was trained, ``adapter/`` in PEFT layout. No pickle anywhere.
+where one was trained ``stabiliser.safetensors`` (head rotation taken off the landmarks), and, where
+a LoRA adapter was trained, ``adapter/`` in PEFT layout. No pickle anywhere.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from facellm.landmarks import LandmarkNet
 from facellm.model import FaceLLMForConditionalGeneration
 from facellm.processor import FaceLLMProcessor
 from facellm.readout import Calibration
+from facellm.stabilise import STABILISER, stabilised
 
 SHIPPED = Path(__file__).parent / "weights"
 LANDMARKS, CALIBRATION, ADAPTER = "landmarks.safetensors", "calibration.json", "adapter"
@@ -42,7 +44,8 @@ NEEDED = (CONFIG, WEIGHTS, LANDMARKS, CALIBRATION, *PROCESSOR)
 
 def weight_digests(folder: Path) -> dict[str, str]:
     """SHA-256 of the files that decide what is read: weights, landmark network, thresholds."""
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in DIGESTED}
+    files = [name for name in (*DIGESTED, STABILISER) if (folder / name).is_file()]
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
         model.eval(),
         processor,
         landmark_net,
-        Geometry.load(folder / LANDMARKS),
+        stabilised(Geometry.load(folder / LANDMARKS), folder / STABILISER),
         Calibration.load(folder / CALIBRATION),
         folder,
     )

@@ -36,6 +36,7 @@ VERBS = {
     "ask": "facellm.ask_command:main",
     "chat": "facellm.chat_command:main",
     "read": "facellm.read_command:main",
+    "calibrate": "facellm.calibrate_command:main",
     "show": "facellm.show_command:main",
     "timeline": "facellm.timeline_command:main",
     "doctor": "facellm.doctor_command:main",
@@ -50,6 +51,7 @@ verbs:
   ask PHOTO ["QUESTION"]     answer a question about the faces of a picture or a clip
   chat PHOTO                 several questions, each with what was said before in view
   read PATH... [-o TABLE]    one table row per face of pictures, folders and clips
+  calibrate PATH... -o JSON  take a person's own neutral, for --baseline of ask and read
   show PHOTO -o PICTURE      draw boxes, points, regions, shares and what hiding a region does
   timeline CLIP -o FILE      draw expressions, units and pose of a clip over time (.html, .png)
   doctor                     what is installed, what is missing and how to mend it

@@ -198,12 +198,16 @@ class Geometry:
         found[:, 2] = (found[:, 2] + 180) % 360 - 180
         return found
 
+    def measures(self, points: Array) -> NDArray[np.float64]:
+        """Measures (N, K) of (N, 68, 2) as the coefficients expect them."""
+        return measure(points)
+
     def z_scores(self, points: Array) -> NDArray[np.float64]:
         """Measures (N, K) as distances from neutral faces, in standard deviations."""
-        return (measure(points) - self.neutral_mean) / self.neutral_std
+        return (self.measures(points) - self.neutral_mean) / self.neutral_std
 
     def describe(self, points: Array) -> dict[str, dict[str, float]]:
         """One face (68, 2) in words: ``{"mouth_open": {"value": 0.11, "z": 1.8}, ...}``."""
-        values, scores = measure(points)[0], self.z_scores(points)[0]
+        values, scores = self.measures(points)[0], self.z_scores(points)[0]
         rows = zip(MEASURES, values, scores, strict=True)
         return {name: {"value": float(value), "z": float(z)} for name, value, z in rows}

@@ -28,6 +28,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facellm.baseline import Baseline
 from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
 from facellm.journal import Journal
@@ -50,6 +51,7 @@ EXAMPLES = """\
   facellm read clip.mp4 -o clip.csv            a row per face of 2 frames a second, with times
   facellm read clip.webm --fps all -o all.csv  every frame
   facellm read shots/ --frames 25 -o clip.csv  the folder is one clip of 25 pictures a second
+  facellm read me/ --baseline me.json          relative to this person's own neutral
 """
 
 
@@ -86,6 +88,9 @@ def new_read_parser() -> argparse.ArgumentParser:
         default=1,
         metavar="N",
         help="processes that decode pictures ahead; 0 decodes in this one (default: 1)",
+    )
+    parser.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="one person's neutral (`facellm calibrate`)"
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on where an earlier run of this table stopped"
@@ -129,6 +134,8 @@ def main(argv: list[str]) -> int:
     check_arguments(args)
     files, left_out = find_pictures(args.paths, as_clips=args.frames is not None)
     assistant = load_assistant(args.model)
+    if args.baseline is not None:
+        args.baseline.check_weights(weight_digests_of(assistant))
     tally = (
         to_stdout(assistant, files, args) if args.out is None else to_file(assistant, files, args)
     )
@@ -141,6 +148,7 @@ def main(argv: list[str]) -> int:
 
 def check_arguments(args: argparse.Namespace) -> None:
     """Refuse what would fail later, before anything heavy is imported."""
+    args.baseline = None if args.baseline is None else Baseline.load(args.baseline)
     check_model_folder(args.model)
     if args.batch < 1:
         raise FaceLLMError(f"--batch {args.batch}: must be at least 1")
@@ -158,17 +166,26 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise FaceLLMError("--resume needs the table of the earlier run: -o TABLE")
 
 
+def weight_digests_of(assistant: FaceAssistant) -> dict[str, str]:
+    """File -> SHA-256 of the weights in use."""
+    from facellm.checkpoint import weight_digests
+
+    return weight_digests(assistant.checkpoint.folder)
+
+
 def options_of(args: argparse.Namespace) -> ReadOptions:
     """The arguments that say how pictures are read."""
     from facellm.block_reading import ReadOptions
 
     names = ("columns", "crops", "all_units", "batch", "workers", "quiet", "fps", "frames")
-    return ReadOptions(**{name: getattr(args, name) for name in names}, smooth=args.smooth)
+    names += ("smooth", "baseline")
+    return ReadOptions(**{name: getattr(args, name) for name in names})
 
 
 def to_stdout(assistant: FaceAssistant, files: list[Path], args: argparse.Namespace) -> Tally:
     """CSV on standard output, block by block; problems on stderr."""
-    from facellm.clip.clip_reading import read_inputs, table_columns
+    from facellm.block_reading import table_columns
+    from facellm.clip.clip_reading import read_inputs
 
     tally, options = Tally(), options_of(args)
     writer = CsvWriter(sys.stdout, table_columns(options).columns, own=False)
@@ -183,7 +200,8 @@ def to_stdout(assistant: FaceAssistant, files: list[Path], args: argparse.Namesp
 
 def to_file(assistant: FaceAssistant, files: list[Path], args: argparse.Namespace) -> Tally:
     """Blocks into the journal, then the table from the journal."""
-    from facellm.clip.clip_reading import read_inputs, table_columns
+    from facellm.block_reading import table_columns
+    from facellm.clip.clip_reading import read_inputs
 
     options = options_of(args)
     path = args.out.with_name(args.out.name + ".journal")
@@ -213,12 +231,12 @@ def run_record(
     assistant: FaceAssistant, files: list[Path], args: argparse.Namespace
 ) -> dict[str, Any]:
     """What must be equal for a run to go on with another run's journal."""
-    from facellm.checkpoint import WEIGHTS, weight_digests
+    from facellm.checkpoint import WEIGHTS
 
     names = "\n".join(map(shown_name, files)).encode()
     return {
         "facellm": version("facellm"),
-        "weights": weight_digests(assistant.checkpoint.folder)[WEIGHTS][:16],
+        "weights": weight_digests_of(assistant)[WEIGHTS][:16],
         "pictures": len(files),
         "names": hashlib.sha256(names).hexdigest()[:16],
         "columns": args.columns,
@@ -228,6 +246,7 @@ def run_record(
         "fps": args.fps,
         "frames": args.frames,
         "smooth": args.smooth,
+        "baseline": None if args.baseline is None else args.baseline.name,
     }
 
 
@@ -242,9 +261,8 @@ def check_any_read(tally: Tally) -> None:
 
 def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Tally) -> None:
     """``TABLE.manifest.json``: how the table came about."""
-    from facellm.block_reading import filled_units
-    from facellm.clip.clip_reading import table_columns
-    from facellm.table_manifest import clip_record, manifest, manifest_path
+    from facellm.block_reading import filled_units, table_columns
+    from facellm.table_manifest import clip_record, manifest, manifest_path, with_baseline
 
     options = options_of(args)
     record = manifest(
@@ -256,6 +274,8 @@ def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Ta
     )
     if tally.clip_facts:
         record = clip_record(record, tally.clip_facts, args.fps, args.smooth)
+    if args.baseline is not None:
+        record = with_baseline(record, args.baseline, tally.unmarked)
     path = manifest_path(args.out)
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

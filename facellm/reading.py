@@ -61,6 +61,8 @@ class Reading:
         confidence: Largest expression share after calibration, in [0, 1].
         abstain: True where the expression should be left open.
         scope: Value name -> where its truth came from.
+        baseline: Name of the person's own neutral (``facellm.baseline``) that geometry and action
+            units are relative to; None where they are as read.
     """
 
     expression: dict[str, float]
@@ -79,6 +81,7 @@ class Reading:
     confidence: float = 0.0
     abstain: bool = False
     scope: dict[str, str] = field(default_factory=dict)
+    baseline: str | None = None
 
     @property
     def top_expression(self) -> str:

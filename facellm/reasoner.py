@@ -127,7 +127,8 @@ def evidence(faces: Sequence[ReadFace]) -> dict[str, Any]:
             for face in faces
         ],
         "note": "shares and probabilities lie in 0-1, angles are degrees (yaw > 0 to the image's "
-        "right, pitch > 0 up), ages years, geometry standard deviations from neutral faces",
+        "right, pitch > 0 up), ages years, geometry standard deviations from neutral faces; "
+        "where a reading names a baseline, geometry and units are relative to that person's own",
     }
 
 

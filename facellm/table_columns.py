@@ -25,6 +25,7 @@ Row = dict[str, Any]
 # OpenFace's units; 23 and 45 are none of ours, 28 has a presence only.
 OPENFACE_INTENSITIES = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
 OPENFACE_PRESENCES = (*OPENFACE_INTENSITIES[:-1], 28, 45)
+MARK = "baseline"  # the column of tables that were read with one
 OPENFACE_SCALE = 5.0  # their intensities run from 0 to 5
 _SIDED = ("{}Left", "{}Right")
 # The 52 blendshapes of ARKit; those the units give come from ``labels.FACS``.
@@ -237,3 +238,11 @@ COLUMN_SETS = {
     "openface": ColumnSet(OPENFACE, openface_row),
     "arkit": ColumnSet(ARKIT_COLUMNS, arkit_row),
 }
+
+
+def marked_set(columns: ColumnSet) -> ColumnSet:
+    """The set with a last column that names the baseline a row is relative to."""
+    return ColumnSet(
+        (*columns.columns, MARK),
+        lambda entry: columns.row(entry) | {MARK: entry.reading.baseline},
+    )

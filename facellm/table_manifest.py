@@ -15,7 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from facellm.baseline import Baseline
 from facellm.checkpoint import WEIGHTS, Checkpoint, weight_digests
+from facellm.table_columns import ARKIT
 from facellm.table_notes import column_note
 
 PACKAGES = ("facellm", "torch", "transformers", "opencv-python-headless", "pillow", "numpy")
@@ -28,6 +30,11 @@ METHODS = (
     "facts about a person. Head pose and z-scores are geometry measured on the landmarks. Values "
     "describe what faces show, not what people feel. Held-out figures with intervals are in the "
     "model card."
+)
+OWN_NEUTRAL = (
+    " Geometry and action units of pictures with one face are relative to the person's own neutral "
+    "level ({name}; {used} of {given} calibration frames): z-scores minus their median, units by "
+    "Abbott's formula (p - p0) / (1 - p0) with p0 the level that 84 % of these frames exceed."
 )
 
 CLIPS = (
@@ -120,6 +127,31 @@ def methods(checkpoint: Checkpoint, digest: str, units: Collection[int], *, crop
         abstain=checkpoint.calibration.abstain_below,
         units=f"filled are {listed}, {held}",
     )
+
+
+def with_baseline(record: dict[str, Any], baseline: Baseline, unmarked: int) -> dict[str, Any]:
+    """The manifest of a table read with a baseline: what it was, which columns it changed.
+
+    Args:
+        record: Of ``manifest``.
+        baseline: That was used.
+        unmarked: Rows it was not applied to, as their picture shows several faces.
+    """
+    return record | {
+        "baseline": {"name": baseline.name, "rows_without": unmarked, **baseline.to_dict()},
+        "columns": [relative_column(column) for column in record["columns"]],
+        "methods": record["methods"] + OWN_NEUTRAL.format(name=baseline.name, **baseline.frames),
+    }
+
+
+def relative_column(column: dict[str, str]) -> dict[str, str]:
+    """A column's record, with what it is relative to where the row names a baseline."""
+    name = column["name"]
+    unit = name[:2] in {"AU", "au"} or (name in ARKIT and column["scope"])
+    if not unit and not name.startswith("z_"):
+        return column
+    change = "beyond the resting level" if unit else "against the person's own neutral"
+    return column | {"meaning": f"{column['meaning']}; where a baseline is named, {change}"}
 
 
 def manifest_path(table: Path) -> Path:

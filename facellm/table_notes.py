@@ -68,6 +68,7 @@ NOTES = {
     "landmark_quality": ColumnNote("quality of the points in the crop", "0 to 1", MEASURED),
     "success": ColumnNote("whether a face was found; 0 only in clips", "0 or 1"),
     "smoothed": ColumnNote("expression shares are smoothed over time (--smooth)", "0 or 1"),
+    "baseline": ColumnNote("baseline file the row is relative to, empty: none", "text"),
 }  # fmt: skip
 
 

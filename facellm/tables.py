@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from facellm.errors import FaceLLMError
-from facellm.table_columns import COLUMN_SETS, ColumnSet, Row, TableEntry
+from facellm.table_columns import COLUMN_SETS, MARK, ColumnSet, Row, TableEntry, marked_set
 
 PLACES = 5  # decimals kept
-TEXT_COLUMNS = ("input", "expression")
+TEXT_COLUMNS = ("input", "expression", MARK)
 SMOOTHED = "smoothed"
 COUNT_COLUMNS = ("frame", "face", "face_id", "success", SMOOTHED)
 FORMATS = (".csv", ".parquet", ".jsonl")
@@ -58,11 +58,16 @@ def rounded(value: Any) -> Any:
     return round(value, PLACES) if isinstance(value, float) else value
 
 
-def column_set(name: str) -> ColumnSet:
-    """A set of columns by its name; ``FaceLLMError`` for one that does not exist."""
+def column_set(name: str, *, marked: bool = False) -> ColumnSet:
+    """A set of columns by its name; ``FaceLLMError`` for one that does not exist.
+
+    Args:
+        name: In ``COLUMN_SETS``.
+        marked: With the column ``baseline`` at its end.
+    """
     if name not in COLUMN_SETS:
         raise FaceLLMError(f"unknown column set {name!r}; legal: {', '.join(COLUMN_SETS)}")
-    return COLUMN_SETS[name]
+    return marked_set(COLUMN_SETS[name]) if marked else COLUMN_SETS[name]
 
 
 def check_table_path(path: Path) -> None:

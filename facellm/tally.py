@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facellm.journal import Block
+from facellm.table_columns import MARK
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Tally:
         faceless: How many of the frames show no face.
         gaps: How many of the problems are gaps in clips.
         clip_facts: What is known of each clip.
+        unmarked: Rows a baseline was not applied to: their picture or frame shows several faces.
     """
 
     pictures: int = 0
@@ -37,6 +39,7 @@ class Tally:
     faceless: int = 0
     gaps: int = 0
     clip_facts: list[dict[str, Any]] = field(default_factory=list)
+    unmarked: int = 0
 
     def add(self, block: Block) -> None:
         """Count a finished block."""
@@ -48,6 +51,8 @@ class Tally:
         self.unreadable += block.unreadable
         self.gaps += block.gaps
         self.problems += block.problems
+        if block.rows and MARK in block.rows[0]:
+            self.unmarked += sum(row[MARK] is None for row in block.rows) - block.faceless
         if block.clip is not None:
             self.clip_facts.append(block.clip)
 
@@ -84,5 +89,8 @@ class Tally:
         parts.append(f"{self.faces} faces")
         if self.pictures or not self.clips:
             parts.append(f"{self.without_a_face} without a face")
-        line = ", ".join([*parts, f"{self.unreadable} unreadable"])
+        parts.append(f"{self.unreadable} unreadable")
+        if self.unmarked:
+            parts.append(f"{self.unmarked} without the baseline (several faces)")
+        line = ", ".join(parts)
         return f"{line} ({where})" if self.problems else line

@@ -10,7 +10,7 @@ Example: ``for block in read_inputs(assistant, [Path("b.mp4")], (0, None), ReadO
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from facellm import block_reading
 from facellm.assistant import FaceAssistant, ReadFace
-from facellm.block_reading import ReadOptions, filled_units, read_blocks
+from facellm.block_reading import ReadOptions, filled_units, read_blocks, table_columns
+from facellm.calibrated import relative
 from facellm.clip.following import Follower, ReadFrame, read_seen
 from facellm.clip.frames import Clip, ClipFrame, Losses, sampled, span
 from facellm.clip.opening import is_clip, open_clip
@@ -27,8 +28,8 @@ from facellm.clip.smoothing import Smoother
 from facellm.errors import FaceLLMError
 from facellm.journal import Block
 from facellm.picture_files import shown_name
-from facellm.table_columns import ColumnSet, Row, TableEntry
-from facellm.tables import column_set, faceless_row, table_row, with_smoothed
+from facellm.table_columns import Row, TableEntry
+from facellm.tables import faceless_row, table_row
 
 CLIP_BLOCK = 64  # sampled frames of a block
 SPANS = 5  # stretches without a face that are told one by one
@@ -53,12 +54,6 @@ def read_inputs(
         for path in run[before:]:
             yield from clip_blocks(assistant, path, state, options)
             state = None
-
-
-def table_columns(options: ReadOptions) -> ColumnSet:
-    """The columns asked for; ``smoothed`` is among them where smoothing is."""
-    columns = column_set(options.columns)
-    return with_smoothed(columns) if options.smooth > 0 else columns
 
 
 def clip_blocks(
@@ -164,6 +159,10 @@ class ClipReader:
             block.faceless += 1
             return [faceless_row(name, frame.index, frame.time, self.columns)]
         faces = [self.smoother.smooth(found, frame.time) for found in frame.faces]
+        own = self.options.baseline
+        if own is not None and len(faces) == 1:
+            calibration = self.assistant.checkpoint.calibration
+            faces = [replace(f, reading=relative(f.reading, own, calibration)) for f in faces]
         return [table_row(self._entry(found, frame), self.columns) for found in faces]
 
     def _entry(self, found: ReadFace, frame: ReadFrame) -> TableEntry:

@@ -153,3 +153,34 @@ def test_a_surer_threshold_keeps_its_accuracy_on_new_rows_nine_times_in_ten():
             kept[sureness] += (1 + cut) / 2 >= 0.9  # the true accuracy from there on
     assert kept[0.9] >= 48
     assert kept[0.5] < kept[0.9]
+
+
+def test_a_quantile_is_the_value_that_reaches_the_share():
+    values = np.array([5.0, 1.0, 3.0, 9.0])
+    assert plain(st.quantile_statistic(values, 0.5), 4) == 3.0
+    assert plain(st.quantile_statistic(values, 1.0), 4) == 9.0
+    weights = np.array([[0.0, 0.0, 0.0, 2.0], [1.0, 3.0, 0.0, 0.0]])
+    assert list(st.quantile_statistic(values, 0.5)(weights)) == [9.0, 1.0]
+
+
+def test_correlation_is_numpys_with_repeated_rows():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 60))
+    b += 0.5 * a
+    counts = rng.integers(0, 4, 60)
+    expected = np.corrcoef(np.repeat(a, counts), np.repeat(b, counts))[0, 1]
+    found = st.correlation_statistic(a, b)(counts[None].astype(float))[0]
+    assert found == pytest.approx(expected)
+    assert math.isnan(plain(st.correlation_statistic(np.ones(5), b[:5]), 5))
+
+
+def test_whole_groups_are_resampled():
+    groups = np.repeat(np.arange(10), 20)
+    values = groups.astype(float)  # rows of a group say the same: 10 observations, not 200
+    alone = st.estimate(st.mean_statistic(values), 200)
+    grouped = st.grouped_estimate(st.mean_statistic(values), groups)
+    assert grouped.value == alone.value
+    assert grouped.n == 200
+    assert grouped.high - grouped.low > 3 * (alone.high - alone.low)
+    with pytest.raises(ValueError, match="at least one row"):
+        st.grouped_estimate(st.mean_statistic([]), [])

@@ -271,3 +271,39 @@ def test_samples_bound_what_is_looked_at(person, loaded, tmp_path):
     timeline = read_timeline(FaceAssistant(loaded), open_clip(path), 12)
     assert len(timeline.times) == 12
     assert timeline.times[-1] > 92
+
+
+# --- a person's own neutral -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(person, tiny_checkpoint, tmp_path):
+    """``me.json`` of a clip of the person: two frames a second of six seconds."""
+    frames = [lit(person, i) for i in range(24)]
+    path, out = write_gif(tmp_path / "me.png", frames, 250), tmp_path / "me.json"
+    assert run("calibrate", path, "-o", out, "--model", tiny_checkpoint, "--quiet") == 0
+    return out
+
+
+def test_a_clip_gives_a_baseline_of_two_frames_a_second(own, person, tiny_checkpoint, capsys):
+    assert json.loads(own.read_text())["frames"]["given"] == 12
+    clip = write_gif(own.with_name("wall.png"), [flat(100 + i, (256, 256)) for i in range(4)])
+    refused(capsys, "calibrate", clip, "-o", own, "--model", tiny_checkpoint)
+
+
+def test_frames_of_one_face_are_read_against_the_baseline_and_the_others_are_not_marked(
+    clip, own, read, tmp_path, capsys
+):
+    plain, marked = tmp_path / "plain.csv", tmp_path / "marked.csv"
+    assert read(clip, "-o", plain) == read(clip, "-o", marked, "--baseline", own) == 0
+    assert "without the baseline" not in capsys.readouterr().err  # empty rows are no faces
+    before, after = pd.read_csv(plain), pd.read_csv(marked)
+    assert list(after["baseline"].notna()) == list(after["face"].notna())
+    seen = after["face"].notna()
+    assert not np.allclose(before["z_brow_height"][seen], after["z_brow_height"][seen])
+    assert np.allclose(before["happiness"][seen], after["happiness"][seen])
+
+
+def test_a_clip_is_not_asked_about_with_a_baseline(clip, own, tiny_checkpoint, capsys):
+    said = refused(capsys, "ask", clip, "--baseline", own, "--model", tiny_checkpoint)
+    assert "is a clip" in said

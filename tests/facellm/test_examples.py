@@ -41,13 +41,18 @@ def folder(photo, tiny_checkpoint, tmp_path_factory):
         ("holiday", half, "jpg"),
         ("shots", half, "png"),
         ("faces", crop, "png"),
+        ("me", half, "png"),
+        ("session", half, "png"),
     ):
         (folder / name).mkdir()
-        for number in (1, 2):
+        for number in range(1, 6 if name in ("me", "faces") else 3):
             shown.save(folder / name / f"{number}.{ending}")
     frames = [np.roll(np.asarray(half), shift, 1) for shift in (0, 2, 4, 6, 8)]
     for name in ("clip.mp4", "clip.webm"):
         write_video(folder / name, frames, rate=5)
+    write_video(folder / "person.mp4", frames, rate=2)
+    for name in ("me.jpg", "today.jpg"):
+        half.save(folder / name, quality=92)
     write_gif(folder / "clip.gif", frames, 200)
     shutil.copytree(tiny_checkpoint, folder / "my-weights")
     return folder
@@ -65,12 +70,25 @@ def run(folder, toy, monkeypatch):
     monkeypatch.setattr(FaceAssistant, "load", lambda *_: toy)
 
     def run(command, url=ENDPOINT):
+        if "me.json" in command:  # a baseline is of one person, and the toy sees several
+            monkeypatch.setattr(toy, "detector", FirstFace(toy.detector))
+            assert main(["calibrate", "me/", "-o", "me.json", "--quiet"]) == 0
         feed, arguments = split(command.replace(ENDPOINT, url))
         given = subprocess.run(["bash", "-c", feed or ":"], capture_output=True, check=True).stdout
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
         return main(arguments)
 
     return run
+
+
+class FirstFace:
+    """A detector that keeps the first face of another one's."""
+
+    def __init__(self, detector):
+        self.all = detector
+
+    def detect(self, pixels):
+        return self.all.detect(pixels)[:1]
 
 
 def test_every_help_ends_with_examples_of_its_verb():
