@@ -21,6 +21,7 @@ from facellm.labels import AU_LEVELS, EXPRESSIONS, GAZE_DEGREES, MAX_AGE
 from facellm.reading import Reading
 
 MAX_UNITS = 4
+CERTAIN = 0.995
 STRAIGHT_BELOW = 10  # degrees, after rounding
 # Words of an angle's negative and positive side, by axis.
 SIDES = {
@@ -60,8 +61,9 @@ CITED_GEOMETRY = {
 
 
 def probability_token(probability: float) -> str:
-    """Rounded to 5 %: 0.93 -> ``<p_95>``."""
-    return f"<p_{5 * round(20 * min(max(probability, 0.0), 1.0))}>"
+    """Rounded to 5 %: 0.93 -> ``<p_95>``; certainty is said of 99.5 % and more only."""
+    percent = 5 * round(20 * min(max(probability, 0.0), 1.0))
+    return f"<p_{95 if percent == 100 and probability < CERTAIN else percent}>"
 
 
 def round_angle(degrees: float, largest: int = 90) -> int:

@@ -46,6 +46,9 @@ def test_every_value_has_a_reserved_token(probability, degrees, z, years):
     ("token", "expected"),
     [
         (probability_token(0.93), "<p_95>"),
+        (probability_token(0.994), "<p_95>"),  # certainty is not rounded up to
+        (probability_token(0.996), "<p_100>"),
+        (probability_token(0.01), "<p_0>"),
         (angles_text("head", (12.0, -12.0, 7.4)), " head right<deg_10> head down<deg_-10>"),
         (angles_text("head", (-200.0, 0, 8)), " head left<deg_-90> head clockwise<deg_10>"),
         (angles_text("gaze", (77.0, 12.0), 40), " gaze right<deg_40> gaze up<deg_10>"),
@@ -90,7 +93,7 @@ def test_values_are_read_back():
         face = sample_reading(rng)
         values = shown(face)
         assert values.expressions[0][0] == face.top_expression
-        assert abs(values.expressions[0][1] / 100 - max(face.expression.values())) <= 0.0251
+        assert abs(values.expressions[0][1] / 100 - max(face.expression.values())) <= 0.0451
         assert values.age == tuple(
             min(116, round(y)) for y in (face.age.mean, face.age.low, face.age.high)
         )
