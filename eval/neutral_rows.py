@@ -51,7 +51,7 @@ def neutral_rows(assistant: FaceAssistant, cache: Path) -> NeutralRows:
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"partial_{path.name}")
-        np.savez(partial, **read_sets(assistant, cache))
+        np.savez(partial, **read_sets(assistant, cache))  # type: ignore[arg-type]
         partial.rename(path)
     with np.load(path) as stored:
         kept = {name: stored[name] for name in stored.files}

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,9 @@ def own_levels(values: Array, people: Ids, wanted: Ids, share: float = 0.5) -> A
     return np.stack([levels[person] for person in wanted])
 
 
-def versus(population: Statistic, own: Statistic, people: Ids) -> dict[str, Any]:
-    """Both figures and their difference, own minus population, each with its interval."""
+def versus(both: Sequence[Statistic], people: Ids) -> dict[str, Any]:
+    """Figures against the population and the own level, and their difference, with intervals."""
+    population, own = both
     parts = {
         "population": population,
         "own": own,
@@ -105,9 +107,9 @@ def measure_claims(measures: Array, levels: Array, au: Array, people: Ids) -> di
         shown = truth >= PRESENT
         found[f"{name} by {'+'.join(f'AU{unit}' for unit in units)}"] = {
             "shown": int(shown.sum()),
-            "auc": versus(*(auc_statistic(shown, score) for score in scores), people),
+            "auc": versus([auc_statistic(shown, score) for score in scores], people),
             "correlation": versus(
-                *(correlation_statistic(truth, score) for score in scores), people
+                [correlation_statistic(truth, score) for score in scores], people
             ),
         }
     return found
@@ -132,8 +134,8 @@ def unit_claims(read: Array, rest: Array, au: Array, people: Ids) -> dict[str, A
 
     return {
         "units": [f"AU{ACTION_UNITS[index]}" for index in kept],
-        "mean auc": versus(*map(mean_auc, sides), people),
-        "mean f1": versus(*(mean_f1_statistic(truth, side >= 0.5) for side in sides), people),
+        "mean auc": versus([mean_auc(side) for side in sides], people),
+        "mean f1": versus([mean_f1_statistic(truth, side >= 0.5) for side in sides], people),
     }
 
 
@@ -220,7 +222,7 @@ def figures(found: NeutralRows, cache: Path) -> dict[str, Any]:
     """
     rig, resting = PreparedSet(cache / "rig"), PreparedSet(cache / "resting")
     labels, rows = resting.labels, found.rows
-    usable = np.isfinite(found.points).all(axis=(1, 2))
+    usable: NDArray[np.bool_] = np.asarray(np.isfinite(found.points).all(axis=(1, 2)))
     rest_rows = usable & ~labels["frown"]
     at_rest = labels["identity"][rest_rows]
     au, people = rig.labels["au"][rows].astype(np.float64), rig.labels["identity"][rows]

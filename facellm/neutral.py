@@ -164,11 +164,9 @@ def unit_level(readings: Sequence[Reading], number: int) -> UnitLevel:
     """Probability and intensity of a unit that five of six readings exceed; the former's spread."""
     units = [reading.action_units[number] for reading in readings]
     probabilities = [unit.probability for unit in units]
-    lows = (
-        float(np.quantile(values, RESTING_SHARE))
-        for values in (probabilities, [unit.intensity for unit in units])
-    )
-    return UnitLevel(*lows, level_and_spread(probabilities)[1])
+    intensities = [unit.intensity for unit in units]
+    low, weak = (float(np.quantile(v, RESTING_SHARE)) for v in (probabilities, intensities))
+    return UnitLevel(low, weak, level_and_spread(probabilities)[1])
 
 
 def level_and_spread(values: Sequence[float]) -> tuple[float, float]:

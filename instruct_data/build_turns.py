@@ -90,7 +90,8 @@ def build_turns(data: Path | str, out: Path, rows: tuple[int, ...] = ROWS) -> Pa
     parts = [turned_faces(rig, split, count) for split, count in enumerate(rows)]
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f"partial_{out.name}")
-    np.savez(partial, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    np.savez(partial, **arrays)  # type: ignore[arg-type]
     partial.rename(out)
     return out
 

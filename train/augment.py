@@ -114,5 +114,5 @@ def augment_pixels(crop: np.ndarray, jitter: Jitter, rng: Rng) -> np.ndarray:
     if rng.random() < jitter.jpeg:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 96))]
         coded = cv2.imencode(".jpg", out, quality)[1]
-        out = cv2.imdecode(coded, cv2.IMREAD_UNCHANGED).reshape(size, size, -1)
+        out = np.asarray(cv2.imdecode(coded, cv2.IMREAD_UNCHANGED)).reshape(size, size, -1)
     return np.broadcast_to(out, (size, size, 3)) if out.shape[2] == 1 else out
