@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
+from facellm.folders import check_place
 from facellm.picture_files import find_pictures, shown_name
 
 if TYPE_CHECKING:
@@ -80,10 +81,7 @@ def check_out(path: Path) -> None:
     """Refuse a file that could not be written, before any picture is read."""
     if path.suffix.lower() != ENDING:
         raise FaceLLMError(f"{path}: a baseline is a {ENDING} file")
-    if path.is_dir():
-        raise FaceLLMError(f"{path}: is a folder, not a file")
-    if not path.parent.is_dir():
-        raise FaceLLMError(f"{path}: the folder {path.parent} does not exist")
+    check_place(path)
 
 
 def picture_frames(files: list[Path], bad: dict[str, str]) -> Iterator[Frame]:

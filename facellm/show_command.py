@@ -14,6 +14,7 @@ from pathlib import Path
 
 from facellm.cli import NOTICE, check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
+from facellm.folders import check_place
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 EXAMPLES = """\
@@ -58,5 +59,4 @@ def check_out(path: Path) -> None:
     """Refuse a picture that could not be written, before anything is read."""
     if path.suffix.lower() not in ENDINGS:
         raise FaceLLMError(f"{path}: unknown kind of picture; legal endings: {', '.join(ENDINGS)}")
-    if not path.parent.is_dir():
-        raise FaceLLMError(f"{path}: the folder {path.parent} does not exist")
+    check_place(path)

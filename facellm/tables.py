@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from facellm.errors import FaceLLMError
+from facellm.folders import check_place
 from facellm.table_columns import COLUMN_SETS, MARK, ColumnSet, Row, TableEntry, marked_set
 
 PLACES = 5  # decimals kept
@@ -74,10 +75,7 @@ def check_table_path(path: Path) -> None:
     """Refuse a table that could not be written, before any picture is read."""
     if path.suffix.lower() not in FORMATS:
         raise FaceLLMError(f"{path}: unknown kind of table; legal endings: {', '.join(FORMATS)}")
-    if path.is_dir():
-        raise FaceLLMError(f"{path}: is a folder, not a table")
-    if not path.parent.is_dir():
-        raise FaceLLMError(f"{path}: the folder {path.parent} does not exist")
+    check_place(path, "table")
 
 
 class TableWriter(Protocol):

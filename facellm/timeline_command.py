@@ -12,11 +12,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from facellm.ask_clip_command import check_samples
 from facellm.cli import NOTICE, check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
+from facellm.folders import check_place
 
 ENDINGS = (".html", ".htm", ".png")
-MOST_SAMPLES = 5000  # readings of so many frames are held at once
 EXAMPLES = """\
   facellm timeline clip.mp4 -o clip.html       one page, nothing else needed
   facellm timeline clip.gif -o clip.png        a picture
@@ -79,8 +80,6 @@ def check(args: argparse.Namespace) -> None:
     if args.out.suffix.lower() not in ENDINGS:
         legal = ", ".join(ENDINGS)
         raise FaceLLMError(f"{args.out}: unknown kind of timeline; legal endings: {legal}")
-    if not args.out.parent.is_dir():
-        raise FaceLLMError(f"{args.out}: the folder {args.out.parent} does not exist")
-    if not 2 <= args.samples <= MOST_SAMPLES:
-        raise FaceLLMError(f"--samples {args.samples}: must lie in 2 to {MOST_SAMPLES:,}")
+    check_place(args.out)
+    check_samples(args)
     check_model_folder(args.model)
