@@ -6,13 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from cli_runs import refused
-from clip_files import flat, write_gif, write_video
+from clip_files import flat, write_gif
 from PIL import Image
 
 from facellm import block_reading
 from facellm.cli import main
 from facellm.clip import clip_reading, following
-from facellm.clip.timeline import read_timeline
 from facellm.detection import CascadeDetector
 from facellm.face import BoundingBox, Face
 
@@ -261,16 +260,6 @@ def test_a_clip_of_unusable_frames_is_an_error(tiny_checkpoint, tmp_path, capsys
         (folder / f"{number}.png").write_text("damaged")
     said = refused(capsys, "ask", folder, "--frames", "5", "--model", tiny_checkpoint)
     assert "no frame could be used" in said
-
-
-def test_samples_bound_what_is_looked_at(person, loaded, tmp_path):
-    from facellm.assistant import FaceAssistant
-    from facellm.clip.opening import open_clip
-
-    path = write_video(tmp_path / "l.mp4", [flat(i, (64, 64)) for i in range(200)], rate=2)
-    timeline = read_timeline(FaceAssistant(loaded), open_clip(path), 12)
-    assert len(timeline.times) == 12
-    assert timeline.times[-1] > 92
 
 
 # --- a person's own neutral -----------------------------------------------------------------------

@@ -6,14 +6,17 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 from cli_runs import refused
-from clip_files import write_gif
+from clip_files import flat, write_gif, write_video
 from PIL import Image
 from timelines import REAL_UNITS, shows, timeline_of, units_on
 
+from facellm.assistant import FaceAssistant
 from facellm.cli import main
+from facellm.clip.opening import open_clip
 from facellm.clip.pages import SCALE, dashed, page, picture
 from facellm.clip.shapes import COLOURS, Box, Line, Words
 from facellm.clip.strips import LEFT, MOST_TRACKS, RIGHT, WIDTH, layout, ticks
+from facellm.clip.timeline import read_timeline
 from facellm.labels import EXPRESSIONS
 
 CALM = shows("neutral", 0.8)
@@ -123,3 +126,10 @@ def test_bad_targets_are_refused_before_anything_is_read(capsys, tmp_path):
     assert "no such file" in refused(capsys, "timeline", "x.mp4", "-o", tmp_path / "o.png")
     said = refused(capsys, "timeline", "x.mp4", "-o", tmp_path / "o.png", "--samples", "1")
     assert "--samples 1" in said
+
+
+def test_samples_bound_what_is_looked_at(loaded, tmp_path):
+    path = write_video(tmp_path / "l.mp4", [flat(i, (64, 64)) for i in range(200)], rate=2)
+    timeline = read_timeline(FaceAssistant(loaded), open_clip(path), 12)
+    assert len(timeline.times) == 12
+    assert timeline.times[-1] > 92
