@@ -22,7 +22,8 @@ from PIL import Image
 
 from facellm.folders import default_cache, default_data
 
-from .readers import READERS, FaceRow
+from .readers import READERS
+from .row import FaceRow
 
 SPLITS = ("train", "valid", "test")
 

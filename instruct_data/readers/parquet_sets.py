@@ -1,21 +1,12 @@
-"""Readers of the labelled face sets: one parquet row in, one ``FaceRow`` out.
+"""Readers of the labelled sets as single parquet files, in the Hugging Face convention.
 
-Every set keeps its own labels; a label a set does not have stays ``None`` and is never guessed.
-Layout of the files: column ``image`` = struct {bytes, path} plus the label columns named in each
-reader.
-
-Example::
-
-    FaceRow(source="ferplus", key="train/12", split="train", picture=b"RIFF...",
-            votes=(4, 0, 0, 1, 3, 2, 0, 0, 0, 0))
+Column ``image`` = struct {bytes, path} plus the label columns named in each reader.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,46 +14,9 @@ import pandas as pd
 from facellm.errors import FaceLLMError
 from facellm.labels import EXPRESSIONS, MAX_AGE, split_of
 
+from ..row import FaceRow
+
 VOTE_COLUMNS = (*(f"votes_{name}" for name in EXPRESSIONS), "votes_unknown", "votes_NF")
-
-
-@dataclass(frozen=True)
-class FaceRow:
-    """One labelled picture.
-
-    Attributes:
-        source: Name of the set.
-        key: Stable key inside the set (also what an unsplit set is split by).
-        split: ``train``, ``valid`` or ``test``.
-        picture: Encoded picture bytes.
-        votes: FER+ votes of ten taggers in the order of ``VOTE_COLUMNS``, or None.
-        age: Years 0-116, or None.
-        male: Apparent gender, or None.
-        mask: Wears a mask, or None.
-        fake: Generated picture, or None.
-        landmarks: Published points (68, 2) in pixels of the picture, or None.
-        group: Column used in fairness tables only, never an answer.
-    """
-
-    source: str
-    key: str
-    split: str
-    picture: bytes
-    votes: tuple[int, ...] | None = None
-    age: int | None = None
-    male: bool | None = None
-    mask: bool | None = None
-    fake: bool | None = None
-    landmarks: np.ndarray | None = None
-    group: str | None = None
-
-
-class Reader(Protocol):
-    """Yields the rows of one set; raises ``FaceLLMError`` naming file and row for a bad one."""
-
-    def __call__(self, path: Path) -> Iterator[FaceRow]:
-        """Rows of the file, in its order."""
-        ...
 
 
 def read_frame(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -157,12 +111,3 @@ def read_ytf(path: Path) -> Iterator[FaceRow]:
             picture=record["image"]["bytes"],
             landmarks=np.asarray(record["landmarks_68_xy"], np.float32).reshape(68, 2),
         )
-
-
-READERS: dict[str, Reader] = {
-    "ferplus": read_ferplus,
-    "utkface": read_utkface,
-    "real_vs_stylegan2": read_real_vs_stylegan2,
-    "face_mask": read_face_mask,
-    "ytf_landmarks": read_ytf,
-}

@@ -1,0 +1,1 @@
+"""Annotators and raters: what is known of a face, put into words."""

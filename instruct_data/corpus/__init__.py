@@ -1,0 +1,1 @@
+"""Corpus builder: configuration, steps, shards, counts, cards, exchange formats."""

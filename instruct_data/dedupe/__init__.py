@@ -1,0 +1,1 @@
+"""Near duplicates across sets and splits, and the audit of labels."""

@@ -1,0 +1,1 @@
+"""Forgeries with known masks."""
