@@ -80,7 +80,7 @@ class PictureBounds:
         least_quality: Landmark quality in [0, 1] under which points count as not located.
         least_side: Shorter side of the picture, pixels.
         least_face: Longer side of the largest face's box, pixels.
-        least_blur: Sharpness of the largest face (``filters.sharpness``), 8-bit grey levels squared.
+        least_blur: Sharpness (``filters.sharpness``) of the largest face, 8-bit levels squared.
     """
 
     several_faces: Literal["keep", "reject"] = "reject"
