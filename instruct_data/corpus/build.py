@@ -25,10 +25,8 @@ import torch
 from facellm.errors import FaceLLMError
 
 from .assembly import records_of
-from .atomic import read_json, write_json, write_text
-from .card import card_text, write_samples
 from .config import CorpusConfig
-from .counts import merge
+from .finish import finish
 from .folder import CorpusFolder
 from .index import Duplicates, drops_of, make_index
 from .record import Draft, Outcome, Rejection, Step
@@ -82,7 +80,7 @@ def run(job: Job, workers: int = 1, tell: Tell = silent) -> dict[str, Any] | Non
             in_processes(make_index, jobs)
         tell(f"{len(drops_of(job))} near duplicates are left out")
     in_processes(partial(build_part, tell=tell), jobs)
-    return finish(job)
+    return finish(CorpusFolder(job.out), job.config)
 
 
 def check_new(job: Job) -> None:
@@ -173,21 +171,3 @@ def run_rest(
     after = iter(run_steps(steps, drafts))
     for item, outcome in waiting:
         yield item, next(after) if isinstance(outcome, Draft) else outcome
-
-
-def finish(job: Job) -> dict[str, Any] | None:
-    """Counts and card of the whole corpus, where every shard is there.
-
-    Whoever comes last writes them; two that come at once write the same.
-    """
-    folder = CorpusFolder(job.out)
-    rows = read_json(folder.rows_file)
-    finished = folder.finished()
-    if len(finished) < rows["shards"]:
-        return None
-    counts = merge(read_json(folder.counts_of(shard)) for shard in finished)
-    counts |= {"read": rows["sources"], "shards": len(finished)}
-    samples = write_samples(folder, counts)
-    write_json(folder.counts_file, counts)
-    write_text(folder.card_file, card_text(job.config, counts, samples))
-    return counts

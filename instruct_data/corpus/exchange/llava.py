@@ -1,7 +1,7 @@
-"""LLaVA's list, with the fields of FaceInstruct: what Face-LLaVA's loader reads.
+r"""LLaVA's list, with the fields of FaceInstruct: what Face-LLaVA's loader reads.
 
 An entry: ``{"id": "...", "image": "raf/1.jpg", "landmarks_2d": "landmarks/raf%2F1.jpg.npy",
-"conversations": [{"from": "human", "value": "<image>\\n..."}, {"from": "gpt", "value": "..."}]}``
+"conversations": [{"from": "human", "value": "<image>\n..."}, {"from": "gpt", "value": "..."}]}``
 in ``train.json``, ``valid.json`` and ``test.json``. ``landmarks_2d`` is a float32 array (68, 2) in
 pixels of the picture, where there is one face with landmarks; more faces keep their points in
 ``faces``. A clip stands as ``video`` with ``<video>``. Text and paths only: this is what may be

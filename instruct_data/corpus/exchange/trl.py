@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +48,14 @@ class Trl:
         """Write ``SPLIT.parquet``."""
         with told_in_words(out):
             out.mkdir(parents=True, exist_ok=True)
-        count = 0
-        with atomic_file(out / f"{split}.parquet") as file:
-            with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
-                for group in batched(records, GROUP):
-                    lines = [line_of(record) for record in group]
-                    writer.write_table(pa.Table.from_pylist(lines, SCHEMA))
-                    count += len(group)
+        count, lines = 0, (line_of(record) for record in records)
+        with (
+            atomic_file(out / f"{split}.parquet") as file,
+            pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer,
+        ):
+            while group := list(islice(lines, GROUP)):
+                writer.write_table(pa.Table.from_pylist(group, SCHEMA))
+                count += len(group)
         return count
 
     def read(self, path: Path) -> Iterator[Record]:
@@ -96,7 +97,7 @@ def line_of(record: Record) -> dict[str, Any]:
 
 
 def parts_of(content: str) -> list[dict[str, str | None]]:
-    """``"<image>\\nhow old?"`` -> an image and a text."""
+    """``<image>``, a new line and ``how old?`` -> an image and a text."""
     pieces = re.split(f"({IMAGE}\n?)", content)
     return [
         {"type": "image", "text": None} if piece.startswith(IMAGE) else text_part(piece)
