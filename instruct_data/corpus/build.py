@@ -12,9 +12,11 @@ it ends, by one process at a time, and is there only when its counts are.
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -136,10 +138,17 @@ def fill(writer: ShardWriter, job: Job, steps: list[Step], items: Iterable[Item]
     """Write a shard's rows, in order."""
     for item, outcome in outcomes(job.config, steps, items):
         if isinstance(outcome, Rejection):
-            writer.write_rejection(outcome)
+            writer.write_rejection(without_folder(outcome, job.data))
         else:
             source = job.config.sources[item.source]
             writer.write_records(records_of(outcome, source, job.data))
+
+
+def without_folder(rejection: Rejection, data: Path) -> Rejection:
+    """The rejection with paths from the data folder on: the corpus is the same wherever it lies."""
+    folder = f"{data}{os.sep}"
+    detail, where = (text.replace(folder, "") for text in (rejection.detail, rejection.where))
+    return replace(rejection, detail=detail, where=where)
 
 
 def outcomes(

@@ -27,6 +27,9 @@ def new_export_parser() -> argparse.ArgumentParser:
     parser = new_subverb_parser("export", "Write a corpus in another layout.", EXAMPLES)
     parser.add_argument("corpus", metavar="CORPUS", type=Path, help="folder of a finished corpus")
     parser.add_argument("--format", choices=NAMES, required=True, help=", ".join(NAMES))
+    parser.add_argument(
+        "--pictures", action="store_true", help="embedded pictures as files, named by the records"
+    )
     parser.add_argument("--split", choices=SPLITS, help="only this one; without it all three")
     parser.add_argument(
         "-o", "--out", metavar="FOLDER", type=Path, required=True, help="a new or empty folder"
@@ -38,6 +41,7 @@ def main(argv: list[str]) -> int:
     """Run the verb."""
     args = new_export_parser().parse_intermixed_args(argv)
     from .exchange import FORMATS
+    from .exchange.pictures import with_files
 
     folder = CorpusFolder(args.corpus)
     counts = finished_counts(folder)
@@ -45,6 +49,7 @@ def main(argv: list[str]) -> int:
     for split in [args.split] if args.split else SPLITS:
         if split in counts["splits"]:
             records = read_shards(folder, split)
+            records = with_files(records, args.out) if args.pictures else records
             number = FORMATS[args.format].export(records, args.out, split)
             if not args.quiet:
                 print(f"{split}: {number} records: {args.out}", file=sys.stderr)

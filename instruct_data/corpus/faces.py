@@ -12,6 +12,8 @@ from dataclasses import replace
 from functools import cached_property
 from importlib.resources import as_file, files
 
+import torch
+
 from facellm.detection import CascadeDetector, FaceDetector
 from facellm.face import BoundingBox, Face, square_around
 from facellm.landmarks import LandmarkNet
@@ -47,7 +49,8 @@ class Faces:
     def net(self) -> LandmarkNet:
         """The shipped landmark network."""
         with as_file(files("facellm").joinpath("weights/landmarks.safetensors")) as path:
-            return LandmarkNet.load(path)
+            net = LandmarkNet.load(path)
+        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @cached_property
     def detector(self) -> FaceDetector:
