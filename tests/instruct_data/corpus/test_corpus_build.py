@@ -218,7 +218,7 @@ def test_duplicates_are_left_out_in_parts_too(tmp_path):
 
 def test_a_part_without_the_index_is_told_how_to_make_it(tmp_path):
     config = toy_config(same=3, dedupe=DUPLICATES)
-    with pytest.raises(FaceLLMError, match="facellm build index CONFIG.yaml -o .*out"):
+    with pytest.raises(FaceLLMError, match=r"facellm build index CONFIG.yaml -o .*out"):
         build(config, tmp_path / "out", data=tmp_path, shard=(1, 2))
 
 
