@@ -47,7 +47,7 @@ CONFIG may be `local`, the config that comes with facellm, or a file. Instead of
 EXAMPLES = """\
   facellm build corpus.yaml -o corpus/
   facellm build corpus.yaml -o corpus/ --resume --workers 2
-  facellm build corpus.yaml --data . -o second/ --quiet
+  facellm build corpus.yaml --data . -o second/
 """
 
 
