@@ -19,7 +19,7 @@ import pyarrow as pa
 import ray
 
 from facellm.instruct_data.corpus.assembly import records_of
-from facellm.instruct_data.corpus.build import one_thread, outcomes
+from facellm.instruct_data.corpus.build import one_thread, outcomes, without_folder
 from facellm.instruct_data.corpus.config import CorpusConfig, load_config
 from facellm.instruct_data.corpus.record import Rejection
 from facellm.instruct_data.corpus.rows import Part, RowStream
@@ -42,7 +42,7 @@ class Steps:
         with one_thread():
             for item, outcome in outcomes(self.config, self.steps, items):
                 if isinstance(outcome, Rejection):
-                    rejected.append(to_json(asdict(outcome)))
+                    rejected.append(to_json(asdict(without_folder(outcome, self.data))))
                 else:
                     records += records_of(outcome, self.config.sources[item.source], self.data)
         kept = to_table(records).replace_schema_metadata()
@@ -55,15 +55,23 @@ def build(config: CorpusConfig, data: Path, out: Path, parts: int) -> None:
     """Run the job on the cluster this process is connected to, ``parts`` actors side by side."""
 
     def rows_of(part: dict[str, Any]) -> Iterator[dict[str, bytes]]:
-        mine = Part(int(part["id"]) + 1, parts)
+        mine = Part(part["id"] + 1, parts)
         for shard, items in RowStream(config, data).shards():
             if shard in mine:
                 yield from ({"item": pickle.dumps(item)} for item in items)
 
+    # Half a core each: where actors hold every core, nothing is left to read rows for them.
     done = (
-        ray.data.range(parts, override_num_blocks=parts)
-        .flat_map(rows_of)
-        .map_batches(Steps, fn_constructor_args=(config, data), batch_size=BATCH, concurrency=parts)
+        ray.data.from_items([{"id": part} for part in range(parts)], override_num_blocks=parts)
+        .flat_map(rows_of, num_cpus=0.5)
+        .map_batches(
+            Steps,
+            fn_constructor_args=(config, data),
+            batch_size=BATCH,
+            batch_format="numpy",
+            concurrency=parts,
+            num_cpus=0.5,
+        )
         .materialize()
     )
     records = done.filter(lambda row: row["rejected"] is None).select_columns(SCHEMA.names)
@@ -74,6 +82,6 @@ def build(config: CorpusConfig, data: Path, out: Path, parts: int) -> None:
 
 if __name__ == "__main__":
     ray.init()  # or address="auto" on a cluster
-    config_file, data_folder, out_folder = map(Path, sys.argv[1:])
-    workers = int(ray.cluster_resources()["CPU"])
-    build(load_config(config_file), data_folder, out_folder.resolve(), workers)
+    config_file, data_folder, out_folder = (Path(name).resolve() for name in sys.argv[1:])
+    cores = int(ray.cluster_resources()["CPU"])
+    build(load_config(config_file), data_folder, out_folder, cores)
