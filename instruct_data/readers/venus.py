@@ -9,15 +9,16 @@ One record is a segment of at most ten minutes::
     harmful_utterance_id
 
 as structs of lists (parquet of the hub) or lists of structs (JSON of the paper; its keys are
-matched without case, blanks as underscores). The features themselves (156 and 179 numbers a frame) are not
-read; how many frames have them is. Codes made from them beforehand may stand in ``conversation``:
-``face_codes`` and ``body_codes``, for every utterance a list with null for a gap, code i for frames
-8i to 8i + 7 of the utterance; or with ``face_frames`` and ``body_frames``, first frames of codes.
+matched without case, blanks as underscores). The features themselves (156 and 179 numbers a frame)
+are not read; how many frames have them is. Codes made from them beforehand may stand in
+``conversation``: ``face_codes`` and ``body_codes``, for every utterance a list with null for a gap,
+code i for frames 8i to 8i + 7 of the utterance; or with ``face_frames`` and ``body_frames``, first
+frames of codes.
 
 Utterances of ``harmful_utterance_id`` are rejections of their own; the dialogue goes on without
-them. Split by video; files named train* and test* keep their split. A JSON file is held whole; JSON lines
-and parquet are read a record at a time. Checked: field names against the authors' loader and the
-paper's example; not checked: the published records.
+them. Split by video; files named train* and test* keep their split. A JSON file is held whole; JSON
+lines and parquet are read a record at a time. Checked: field names against the authors' loader and
+the paper's example; not checked: the published records.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from facellm.labels import split_of
 
 from ..corpus.record import Rejection
 from ..row import FaceRow
+from ..tracks.interleave import Codes, Utterance, by_time
 from .outcome import (
     BAD_VALUE,
     HARMFUL,
@@ -142,30 +144,55 @@ def words_of(item: Mapping[str, Any], start: float) -> list[list[Any]]:
     return words
 
 
+def number_of(item: Mapping[str, Any], name: str) -> int:
+    """An id.
+
+    Raises:
+        BadRow: If it is missing or not a whole number.
+    """
+    try:
+        return int(item[name])
+    except (KeyError, TypeError, ValueError):
+        raise BadRow(NO_VALUE, f"{name} {item.get(name)!r} is not a whole number") from None
+
+
+def codes_of(item: Mapping[str, Any], track: str) -> Codes | None:
+    """Codes of one track by time, or None where the record brings none.
+
+    Raises:
+        BadRow: If they are unusable.
+    """
+    codes, frames = item.get(f"{track}_codes"), item.get(f"{track}_frames")
+    if codes is None:
+        return None
+    try:
+        placed = tuple(codes) if frames is None else by_time(codes, frames)
+        return Utterance((), placed, ()).face
+    except (FaceLLMError, TypeError) as error:
+        number = item.get("utterance_id")
+        raise BadRow(BAD_VALUE, f"{track}_codes of utterance {number}: {error}") from None
+
+
 def utterance_of(item: Mapping[str, Any]) -> dict[str, Any]:
     """One utterance as the tracks read it.
 
     Raises:
         BadRow: If it has no id or its times are unusable.
     """
-    if item.get("utterance_id") is None:
-        raise BadRow(NO_VALUE, "an utterance has no utterance_id")
+    number = number_of(item, "utterance_id")
     start = seconds(item, "start_time", 0.0)
     end = seconds(item, "end_time", start)
     if not 0 <= start <= end <= start + LONGEST:
-        number = item["utterance_id"]
         raise BadRow(BAD_VALUE, f"utterance {number} lasts from {start:g} to {end:g} seconds")
-    codes = ("face_codes", "body_codes", "face_frames", "body_frames")
     return {
-        "id": int(item["utterance_id"]),
+        "id": number,
         "speaker": str(item.get("speaker") or ""),
         "text": str(item.get("text") or ""),
         "start": start,
         "end": end,
         "words": words_of(item, start),
-        **{name: item.get(name) for name in codes},
-        "face_features": 0,
-        "body_features": 0,
+        **{f"{track}_codes": codes_of(item, track) for track in TRACKS},
+        **{f"{track}_features": 0 for track in TRACKS},
     }
 
 
@@ -181,12 +208,15 @@ def dialogue_of(entry: Entry) -> tuple[dict[str, Any], list[int]]:
     conversation = items(entry.values["conversation"], "conversation")
     utterances = [utterance_of(item) for item in conversation]
     by_id = {one["id"]: one for one in utterances}
+    if len(by_id) < len(utterances):
+        raise BadRow(BAD_VALUE, "two utterances have one utterance_id")
     for track, name in TRACKS.items():
         for item in items(entry.values.get(name), name):
-            utterance = by_id.get(int(item["utt_id"]))
+            utterance = by_id.get(number_of(item, "utt_id"))
             if utterance is not None:
                 utterance[f"{track}_features"] += 1
-    harmful = {int(number) for number in entry.values.get("harmful_utterance_id") or []}
+    listed = entry.values.get("harmful_utterance_id") or []
+    harmful = {number_of({"harmful_utterance_id": one}, "harmful_utterance_id") for one in listed}
     for position, utterance in enumerate(utterances):
         utterance["position"] = position
     dialogue = {
