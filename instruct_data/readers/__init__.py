@@ -37,7 +37,7 @@ __all__ = ["READERS", "Read", "Reader", "open_set", "strict"]
 class Reader(Protocol):
     """Yields rows and rejections of one set; ``FaceLLMError`` for a set that cannot be read."""
 
-    def __call__(self, path: Path, **options: Any) -> Iterator[Read]:
+    def __call__(self, path: Path, *_: Any, **options: Any) -> Iterator[Read]:
         """Rows of the set, in the order of its files."""
         ...
 

@@ -111,7 +111,7 @@ def read_bp4d(path: Path, *, frames: str = "2D+3D") -> Iterator[Read]:
     """
     path = Path(path)
     folder = required(path / "AUCoding" / "AU_OCC", path / "AUCoding")
-    files = listed(folder, (".csv",))
+    files = list(listed(folder, (".csv",)))
     if not files:
         raise FaceLLMError(f"{folder}: holds no .csv file")
     for file in files:

@@ -66,8 +66,9 @@ class Naming:
             return value
         if self.classes is None and self.field == "expression" and folder.name.lower() in WORDS:
             return WORDS[folder.name.lower()]
-        known = sorted(self.classes or (WORDS if self.field == "expression" else ()))
-        raise FaceLLMError(f"{folder}: {folder.name!r} is no class; known are {', '.join(known)}")
+        words = WORDS if self.classes is None and self.field == "expression" else {}
+        known = ", ".join(sorted(self.classes or words)) or "none: give classes"
+        raise FaceLLMError(f"{folder}: {folder.name!r} is no class; known are {known}")
 
 
 def subfolders(path: Path) -> list[Path]:
@@ -144,6 +145,8 @@ def read_class_folders(
 def read_infer(path: Path, **options: Any) -> Iterator[Read]:
     """InFER: folders of expressions, or a CSV file with the options of ``plain_csv``."""
     path, terms = Path(path), SOURCES["infer"].terms
-    if path.is_dir():
-        return tree_rows(path, Naming("infer", terms, classes=options.get("classes")))
-    return read_plain_csv(path, source="infer", licence=terms, **options)
+    if not path.is_dir():
+        return read_plain_csv(path, source="infer", licence=terms, **options)
+    if unknown := sorted(set(options) - {"classes"}):
+        raise FaceLLMError(f"infer: folders of classes take no option {unknown[0]!r}")
+    return tree_rows(path, Naming("infer", terms, classes=options.get("classes")))

@@ -9,6 +9,7 @@ Example: ``Rejection("affectnet", "training.csv:7", "read", "picture missing",
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,14 +137,18 @@ def required(*paths: Path) -> Path:
     raise FaceLLMError("; ".join(f"{path}: no such file or folder" for path in paths))
 
 
-def listed(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+def listed(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
     """Files of a folder with one of some endings (lower case), sorted by name.
 
     The order does not depend on the file system. Names are held, nothing else of a file.
+
+    Raises:
+        FaceLLMError: If there is no such folder.
     """
     if not folder.is_dir():
         raise FaceLLMError(f"{folder}: no such folder")
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    names = sorted(name for name in os.listdir(folder) if name.lower().endswith(suffixes))
+    return (folder / name for name in names)
 
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")

@@ -79,9 +79,10 @@ def behaviour_of(name: str, fields: Any, where: str) -> Behaviour:
     lists = {}
     for key in ("face", "scene"):
         phrases = fields.get(key)
-        good = isinstance(phrases, list) and phrases
-        if not good or not all(isinstance(p, str) and p.strip() for p in phrases):
+        if not isinstance(phrases, list) or not phrases:
             raise FaceLLMError(f"{where}: {name!r}: {key} is not a list of phrases")
+        if any(not isinstance(phrase, str) or not phrase.strip() for phrase in phrases):
+            raise FaceLLMError(f"{where}: {name!r}: {key} holds {phrases}, not phrases alone")
         lists[key] = tuple(phrase.strip() for phrase in phrases)
     says = fields.get("says")
     if not isinstance(says, str) or not says.strip():
@@ -101,7 +102,7 @@ def load_behaviours(path: Path | None = None) -> dict[str, Behaviour]:
         raise FaceLLMError("academic: needs PyYAML: pip install facellm[build]") from error
     where = str(path or "academic.yaml")
     try:
-        file = path or files(__package__).joinpath("academic.yaml")
+        file = path or files("facellm.instruct_data.tracks").joinpath("academic.yaml")
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise FaceLLMError(f"{where}: {error}") from error
@@ -173,7 +174,8 @@ class Academic:
         if name not in self.behaviours:
             known = ", ".join(self.behaviours)
             raise FaceLLMError(f"{draft.row.where}: behaviour {name!r} is none of {known}")
-        context = context_text(draft.notes.get("context", ()))
+        noted = draft.notes.get("context", ())
+        context = context_text([noted] if isinstance(noted, str) else noted)
         question = track_question(TASK, random.Random(draft.seed))
         parts = [f"{name.capitalize()}: {self.behaviours[name].says}"]
         if context:

@@ -16,7 +16,9 @@ from ..wording import choose
 @cache
 def templates() -> dict[str, list[str]]:
     """Templates by kind of question."""
-    text = files(__package__).joinpath("questions.json").read_text(encoding="utf-8")
+    text = (
+        files("facellm.instruct_data.tracks").joinpath("questions.json").read_text(encoding="utf-8")
+    )
     return json.loads(text)
 
 

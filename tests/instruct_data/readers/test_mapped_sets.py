@@ -59,6 +59,8 @@ def test_infer_as_folders_and_as_csv(tmp_path):
     picture(tmp_path / "set/Disgust/1.jpg")
     rows, _ = parted(open_set("infer", tmp_path / "set"))
     assert [(row.source, row.expression) for row in rows] == [("infer", "disgust")]
+    with pytest.raises(FaceLLMError, match="no option 'clases'"):
+        open_set("infer", tmp_path / "set", {"clases": {}})
     picture(tmp_path / "p.jpg")
     file = text(tmp_path / "infer.csv", "file,mood,region", "p.jpg,Fear,north")
     columns = {"path": "file", "expression": "mood", "group": "region"}

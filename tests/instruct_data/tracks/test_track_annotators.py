@@ -53,6 +53,8 @@ def test_reasons_are_the_recorded_evidence_only():
     assert "<ctx>" not in bare.question
     assert told.question.endswith("<ctx>phone in hand; gaze off book</ctx>")
     assert "Also noted: phone in hand; gaze off book." in told.answer
+    ((one,),) = annotator.annotate([study("looking away", context="phone in hand")])
+    assert "Also noted: phone in hand." in one.answer
 
 
 def test_rows_without_a_behaviour_get_nothing_and_unknown_ones_are_an_error():
@@ -88,6 +90,7 @@ def test_our_classes_are_those_of_the_reader():
         ("a: {face: [x], scene: [y], say: z}", "no field 'say'; is it 'says'"),
         ("a: {face: [x], scene: [], says: z}", "scene is not a list"),
         ("a: {face: x, scene: [y], says: z}", "face is not a list"),
+        ("a: {face: [1], scene: [y], says: z}", "not phrases alone"),
         ("a: {face: [x], scene: [y]}", "says is not a sentence"),
         ("a: 3", "holds no fields"),
         ("- a", "holds no classes"),
