@@ -147,3 +147,18 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path):
     file.write_bytes(HEADER.encode() + b"\n\xff\xfe\n")
     with pytest.raises(FaceLLMError, match=r"t\.csv.*not CSV text"):
         list(open_set("plain_csv", file, {"columns": {"path": "file"}}))
+
+
+def test_a_tenth_of_training_becomes_validation_where_a_set_has_none(tmp_path):
+    for n in range(40):
+        picture(tmp_path / "train/Sad" / f"{n}.jpg")
+        picture(tmp_path / "test/Sad" / f"{n}.jpg")
+    rows, _ = parted(open_set("class_folders", tmp_path, {"source": "m"}))
+    test, train = rows[:40], rows[40:]
+    assert {row.split for row in test} == {"test"}
+    held = [row.key for row in train if split_of(row.key) == "valid"]
+    assert [row.key for row in train if row.split == "valid"] == held
+    assert 0 < len(held) < 15
+    picture(tmp_path / "val/Sad/1.jpg")  # with a given validation, training stays whole
+    rows, _ = parted(open_set("class_folders", tmp_path, {"source": "m"}))
+    assert [row.split for row in rows].count("train") == 40
