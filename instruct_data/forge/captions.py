@@ -4,8 +4,8 @@ Every unit above .3 is mentioned and none below .1; those between may be, as sli
 unit come from the FACS table of ``facellm.labels`` only, hedged by intensity. What is said is what
 the face shows; no emotion is named.
 
-Example: ``caption({12: 0.9, 6: 0.4}, rng)`` -> ``"In this rendered face the lip corners are strongly
-pulled up (AU12) and the cheeks are moderately raised (AU6)."``
+Example: ``caption({12: 0.9, 6: 0.4}, rng)`` -> ``"In this rendered face the lip corners are
+strongly pulled up (AU12) and the cheeks are moderately raised (AU6)."``
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 import numpy as np
@@ -11,19 +12,26 @@ from facellm.errors import FaceLLMError
 from .clips import CLIPS, LEAST_FRAMES, Frames
 from .made import Made, Unusable
 from .naming import region_shares
-from .points import Locator, usable
+from .points import usable
 from .sources import RealFace
 from .stills import changed, like_grey
-from .warp import Rgb
+from .warp import Points, Rgb
 
 LONGEST = 64  # frames taken from the start of a clip: all of them are held in memory
 FOLLOWED = 0.8  # share of the frames in which the face must be found
 
 
-def forge_clip(
-    face: RealFace, method: str, rng: np.random.Generator, locator: Locator
-) -> Made:
+Follow = Callable[[Sequence[Rgb]], list[Points | None]]
+
+
+def forge_clip(face: RealFace, method: str, rng: np.random.Generator, follow: Follow) -> Made:
     """Forge the first 64 frames of a clip.
+
+    Args:
+        face: The clip.
+        method: One of ``clips.CLIPS``.
+        rng: Source of randomness.
+        follow: Frames -> the points of one face through them.
 
     Raises:
         Unusable: If it is too short for the method, its face is lost, or its frames differ in size.
@@ -34,7 +42,7 @@ def forge_clip(
         raise Unusable("too few frames", f"{len(pixels)}, {method} needs {LEAST_FRAMES[method]}")
     if len({frame.shape for frame in pixels}) > 1:
         raise Unusable("frames of several sizes", face.where)
-    found = [points if usable(points) else None for points in locator.clip(pixels)]
+    found = [points if usable(points) else None for points in follow(pixels)]
     seen = [points for points in found if points is not None]
     if len(seen) < FOLLOWED * len(pixels):
         raise Unusable("face lost", f"found in {len(seen)} of {len(pixels)} frames")

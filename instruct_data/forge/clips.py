@@ -73,9 +73,7 @@ def _carried(held: Rgb, source: Points, points: Points) -> Rgb:
     steady = list(STEADY)
     onto = similarity(source[steady] - 0.5, points[steady] - 0.5)
     size = (held.shape[1], held.shape[0])
-    moved = cv2.warpAffine(
-        held, onto, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    moved = cv2.warpAffine(held, onto, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return moved  # type: ignore[return-value]
 
 

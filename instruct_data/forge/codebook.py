@@ -125,7 +125,7 @@ def pose_units(wanted: Mapping[int, Range], rng: np.random.Generator) -> Posed:
 
 
 def pose_expression(name: str, rng: np.random.Generator) -> Posed:
-    """Units of the codebook for an expression: its core, and some of the others that stay visible."""
+    """Units for an expression: its core, and some others of the codebook that stay visible."""
     if not CODEBOOK[name]:
         return Posed({}, name, 0.0)
     strength = float(rng.uniform(WEAKEST, 1.0))

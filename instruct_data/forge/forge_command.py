@@ -62,7 +62,10 @@ def new_forge_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--people", action="store_true", help="every sub-folder is one person")
     parser.add_argument(
-        "--frames", type=float, metavar="RATE", help="a folder is one clip of RATE pictures a second"
+        "--frames",
+        type=float,
+        metavar="RATE",
+        help="a folder is one clip, RATE a second",
     )
     return parser
 
@@ -78,7 +81,9 @@ def main(argv: list[str]) -> int:
         raise FaceLLMError(f"{weights}: no such file; the landmark network finds the faces")
     sources = open_sources(args.sources, Options(args.frames, args.people))
     plan = Plan(sources.faces, args.n, methods, args.seed, not args.no_real)
-    manifest = forge(plan, Locator(weights), args.out, run_of(plan, args.sources, weights), not args.quiet)
+    manifest = forge(
+        plan, Locator(weights), args.out, run_of(plan, args.sources, weights), not args.quiet
+    )
     print(told(manifest, sources, args.out))
     return 0
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,7 @@ class Forger:
     def __init__(self, plan: Plan, locator: Locator, out: Path) -> None:
         self.plan, self.locator, self.out = plan, locator, out
         self._points: dict[int, Points | None] = {}
+        self._paths: dict[int, list[Points | None]] = {}
 
     @cached_property
     def order(self) -> np.ndarray:
@@ -130,7 +131,7 @@ class Forger:
         if not method:
             raise Unusable("no method for it", "a clip" if face.clip else "a picture")
         if face.clip is not None:
-            return forge_clip(face, method, rng, self.locator)
+            return forge_clip(face, method, rng, partial(self._followed, index))
         portrait, how = self._portrait(index), STILLS[method]
         other = self._other(index, rng) if how.needs_other else None
         second = None if other is None else self._portrait(other)
@@ -146,6 +147,12 @@ class Forger:
             drawn=dict(forged.drawn),
             others=() if other is None else (self.plan.faces[other].key,),
         )
+
+    def _followed(self, index: int, frames: Sequence[Rgb]) -> list[Points | None]:
+        """Points of a clip's face; remembered for the next time it is taken."""
+        if index not in self._paths:
+            self._paths[index] = self.locator.clip(frames)
+        return self._paths[index]
 
     def _portrait(self, index: int) -> Portrait:
         """A face's picture with its points; the points are remembered."""

@@ -43,7 +43,11 @@ class Locator:
         found: list[Points | None] = []
         face: Face | None = None
         for pixels in frames:
-            near = [] if face is None else verify(pixels, [Proposal(square_crop(face))], self.detector.net)
+            near = (
+                []
+                if face is None
+                else verify(pixels, [Proposal(square_crop(face))], self.detector.net)
+            )
             faces = near or self.detector.detect(pixels)
             face = max(faces, key=lambda one: one.box_xyxy.area) if faces else None
             found.append(None if face is None else _points(face))

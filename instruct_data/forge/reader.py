@@ -1,9 +1,9 @@
 """Readers of the folders that ``facellm build forge`` and ``facellm build synth`` write.
 
 Both take the folder and yield one ``FaceRow`` a record, with everything exact about how it was made
-in ``FaceRow.making``: for a forgery ``method``, ``mask`` (its path), ``regions`` to name, ``shares``
-of the nine regions, ``sources``; for a render ``pose``, ``gaze``, ``light``, ``skin``, ``caption``,
-``codebook``, ``strength``.
+in ``FaceRow.making``: for a forgery ``method``, ``mask`` (its path), ``regions`` to name,
+``shares`` of the nine regions, ``sources``; for a render ``pose``, ``gaze``, ``light``, ``skin``,
+``caption``, ``codebook``, ``strength``.
 
 Example: ``next(FORGED_READERS["forged"](Path("forged")))`` -> ``FaceRow(source="forged", fake=True,
 forgery="face_swap", ...)``.
@@ -60,9 +60,7 @@ def _rows(out: Path, kind: str) -> Iterator[FaceRow]:
 
 def _row(out: Path, kind: str, record: dict[str, Any], where: str) -> FaceRow:
     if record["family"] is not None and record["family"] not in FAMILIES:
-        raise FaceLLMError(
-            f"{where}: family {record['family']!r}; legal: {', '.join(FAMILIES)}"
-        )
+        raise FaceLLMError(f"{where}: family {record['family']!r}; legal: {', '.join(FAMILIES)}")
     if record["split"] not in SPLITS:
         raise FaceLLMError(f"{where}: split {record['split']!r}; legal: {', '.join(SPLITS)}")
     making = {name: value for name, value in record.items() if name not in _FIELDS}

@@ -128,7 +128,9 @@ class Studio:
         """The exact labels of a face, without its picture and its light."""
         sample, posed = self.draw(index)
         exact = label_face(self.rig, sample, self.population)
-        units = {unit: round(float(x), 4) for unit, x in zip(ACTION_UNITS, exact["au"], strict=True)}
+        units = {
+            unit: round(float(x), 4) for unit, x in zip(ACTION_UNITS, exact["au"], strict=True)
+        }
         tone = tone_of(sample.look)
         ita = ita_of(tone)
         rng = np.random.default_rng([self.wanted.seed, index, 1])

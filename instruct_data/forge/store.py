@@ -50,7 +50,9 @@ class Store:
         self.out.mkdir(exist_ok=True)
         foreign = [path.name for path in self.out.iterdir() if path.name != ".lock"]
         if foreign and not (self.out / MANIFEST).is_file():
-            raise FaceLLMError(f"{self.out}: holds {foreign[0]} and no {MANIFEST}; take a new folder")
+            raise FaceLLMError(
+                f"{self.out}: holds {foreign[0]} and no {MANIFEST}; take a new folder"
+            )
         self._lock = (self.out / ".lock").open("w")
         try:
             # The kernel lets go of it when the process ends, however it ends.
@@ -66,7 +68,10 @@ class Store:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._lock.close()
 

@@ -58,9 +58,7 @@ def new_synth_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--size", type=int, default=160, metavar="N", help="pixels a side (default: 160)"
     )
-    parser.add_argument(
-        "--people", type=int, metavar="N", help="persons (default: one a face)"
-    )
+    parser.add_argument("--people", type=int, metavar="N", help="persons (default: one a face)")
     units = parser.add_mutually_exclusive_group()
     units.add_argument(
         "--aus", metavar="LIST", help="units every face shows: 6:0.8,12:0.2-1.0 (AU25 is measured)"
@@ -165,14 +163,16 @@ def label_digest(record: dict[str, Any]) -> str:
     return hashlib.sha256(repr(exact).encode()).hexdigest()[:24]
 
 
-def told(
-    manifest: dict[str, Any], wanted: Wanted, out: Path, pace: tuple[int, float]
-) -> str:
+def told(manifest: dict[str, Any], wanted: Wanted, out: Path, pace: tuple[int, float]) -> str:
     """The last lines: what was made, how fast, and over which skins."""
     faces = manifest["faces"]
     made, seconds = pace
-    took = f"{seconds:.0f} s, {1000 * seconds / made:.0f} ms a face" if made else "nothing was missing"
-    equal = f"{faces['equal']} with labels of another" if faces["equal"] else "no two with equal labels"
+    took = (
+        f"{seconds:.0f} s, {1000 * seconds / made:.0f} ms a face" if made else "nothing was missing"
+    )
+    equal = (
+        f"{faces['equal']} with labels of another" if faces["equal"] else "no two with equal labels"
+    )
     skins = ", ".join(f"{name} {count:,}" for name, count in faces["skin"].items())
     return (
         f"{wanted.n:,} renders of {faces['people']:,} people in {out} ({took}); {equal}\n"

@@ -142,5 +142,7 @@ def fetch(
     shrinks = np.sqrt(abs(np.linalg.det(back[:, :2])))
     if shrinks > 1:  # a larger face is averaged down first, or its detail would alias
         source = cv2.GaussianBlur(source, (0, 0), 0.4 * shrinks)  # type: ignore[assignment]
-    taken = cv2.remap(source, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    taken = cv2.remap(
+        source, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return taken.astype(np.float32)
