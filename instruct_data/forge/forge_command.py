@@ -126,7 +126,7 @@ def forge(
             forger.make_part(part)
             if say:
                 print(f"{min((part + 1) * PART, plan.n)}/{plan.n}", end="\r", file=sys.stderr)
-        return store.finish({"families": families_dict()})
+        return store.complete({"counts": store.join(), "families": families_dict()})
 
 
 def told(manifest: dict[str, Any], sources: Sources, out: Path) -> str:

@@ -6,9 +6,9 @@
     out/rejected.jsonl       every source that could not be used, with its reason
     out/pictures/ out/masks/ what records name
 
-A part is renamed into place after its pictures are on disk, so a kill leaves no part that reads as
-whole; the same command makes the missing ones again. Nothing in a part depends on other parts or on
-who made it.
+A part is renamed into place after its pictures are written, so a kill leaves no part that reads as
+whole; the same command makes the missing ones again. The disk is synchronised once, before the
+folder is called complete. Nothing in a part depends on other parts or on who made it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ import fcntl
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from facellm.errors import FaceLLMError
 
 MANIFEST, RECORDS, REJECTED = "manifest.json", "records.jsonl", "rejected.jsonl"
+COUNTED = ("family", "method", "split")
 
 
 class Store:
@@ -96,41 +98,43 @@ class Store:
         """Numbers of the parts that are not finished."""
         return [part for part in range(self.n_parts) if not part_path(self.out, part).is_file()]
 
-    def finish(self, extra: dict[str, Any]) -> dict[str, Any]:
-        """Join the parts and mark the folder complete.
+    def join(self, look: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
+        """Join the parts, one line at a time.
 
         Args:
-            extra: Further entries of the manifest.
+            look: Called with every record.
 
         Returns:
-            The manifest.
+            Counts of records and rejections.
         """
-        records, rejected = [], []
-        for part in range(self.n_parts):
-            for line in read_lines(part_path(self.out, part)):
-                (rejected if "reason" in line else records).append(line)
-        write_whole(self.out / RECORDS, as_lines(records))
-        write_whole(self.out / REJECTED, as_lines(rejected))
-        counts = {
-            "records": len(records),
-            "rejected": len(rejected),
-            "by_family": counted(record["family"] or "real" for record in records),
-            "by_method": counted(record["method"] or "real" for record in records),
-            "by_split": counted(record["split"] for record in records),
-            "by_reason": counted(line["reason"] for line in rejected),
-        }
-        return self._write_manifest({"complete": True, "counts": counts, **extra})
+        tally: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
+        reasons: Counter[str] = Counter()
+        with _whole(self.out / RECORDS) as records, _whole(self.out / REJECTED) as rejected:
+            for part in range(self.n_parts):
+                for line in read_lines(part_path(self.out, part)):
+                    if "reason" in line:
+                        reasons[line["reason"]] += 1
+                        rejected.write(as_lines([line]))
+                        continue
+                    for name, counter in tally.items():
+                        counter[line[name] or "real"] += 1
+                    records.write(as_lines([line]))
+                    if look is not None:
+                        look(line)
+        by = {f"by_{name}": dict(sorted(counter.items())) for name, counter in tally.items()}
+        total = {"records": tally["split"].total(), "rejected": reasons.total()}
+        return {**total, **by, "by_reason": dict(sorted(reasons.items()))}
+
+    def complete(self, entries: dict[str, Any]) -> dict[str, Any]:
+        """Put everything on disk and mark the folder complete; the manifest."""
+        os.sync()  # once: a file at a time it would take as long as a picture does
+        return self._write_manifest({"complete": True, **entries})
 
     def _write_manifest(self, entries: dict[str, Any]) -> dict[str, Any]:
         manifest = {"run": self.run, **entries}
         text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
         write_whole(self.out / MANIFEST, text.encode())
         return manifest
-
-
-def counted(names: Iterable[str]) -> dict[str, int]:
-    """How often each name comes, by name."""
-    return dict(sorted(Counter(names).items()))
 
 
 def part_path(out: Path, part: int) -> Path:
@@ -149,17 +153,22 @@ def file_of(out: Path, kind: str, index: int, name: str) -> tuple[Path, str]:
     return path, place
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside its name, put it on disk, and rename it: it is there whole or not."""
-    partial = path.with_name(path.name + f".{os.getpid()}.part")
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside its name, renamed at the end: whatever is killed, it is there whole or not."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            yield file
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all."""
+    with _whole(path) as file:
+        file.write(data)
 
 
 def as_lines(records: list[dict[str, Any]]) -> bytes:

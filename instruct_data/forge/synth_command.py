@@ -32,7 +32,7 @@ from .codebook import parse_expressions, parse_units
 from .families import families_dict
 from .rendering import PART, Studio, Wanted, load_rig
 from .skin import ITA_BINS
-from .store import RECORDS, Store, read_lines
+from .store import Store
 from .workers import Maker, make_parts
 
 EXAMPLES = """\
@@ -135,26 +135,34 @@ def synth(wanted: Wanted, out: Path, workers: int, say: bool = False) -> tuple[d
         for count, _ in enumerate(make_parts(partial(start, wanted, out), missing, workers), 1):
             if say:
                 print(f"{count}/{len(missing)} parts", end="\r", file=sys.stderr)
-        manifest = store.finish({"families": families_dict()})
-        report = set_report(out)
+        report = Report()
+        counts = store.join(report.add)
         made = sum(min(PART, wanted.n - part * PART) for part in missing)
-        return store.finish({"families": manifest["families"], "faces": report}), made
+        entries = {"counts": counts, "faces": report.to_dict(), "families": families_dict()}
+        return store.complete(entries), made
 
 
-def set_report(out: Path) -> dict[str, Any]:
+class Report:
     """Skins by bin, people, and how many faces have the labels of another."""
-    bins: Counter[str] = Counter()
-    people: set[str] = set()
-    labels: Counter[str] = Counter()
-    for record in read_lines(out / RECORDS):
-        bins[record["skin"]["bin"]] += 1
-        people.add(record["subject"])
-        labels[label_digest(record)] += 1
-    return {
-        "skin": {name: bins[name] for name in ITA_BINS},
-        "people": len(people),
-        "equal": sum(count - 1 for count in labels.values()),
-    }
+
+    def __init__(self) -> None:
+        self.bins: Counter[str] = Counter()
+        self.people: set[str] = set()
+        self.labels: Counter[str] = Counter()
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Count a face."""
+        self.bins[record["skin"]["bin"]] += 1
+        self.people.add(record["subject"])
+        self.labels[label_digest(record)] += 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "skin": {name: self.bins[name] for name in ITA_BINS},
+            "people": len(self.people),
+            "equal": self.labels.total() - len(self.labels),
+        }
 
 
 def label_digest(record: dict[str, Any]) -> str:

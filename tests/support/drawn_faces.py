@@ -16,12 +16,12 @@ def drawn_points(side=SIDE):
     brow = np.column_stack([across, 3 * across**2])
     parts = [
         np.column_stack([0.5 + 0.33 * np.cos(jaw), 0.45 + 0.4 * np.sin(jaw)]),
-        brow + (0.34, 0.3),
-        brow + (0.66, 0.3),
+        brow + np.array([0.34, 0.3]),
+        brow + np.array([0.66, 0.3]),
         np.column_stack([np.full(4, 0.5), np.linspace(0.4, 0.54, 4)]),
         np.column_stack([np.linspace(0.44, 0.56, 5), np.full(5, 0.58)]),
-        0.07 * eye + (0.35, 0.39),
-        0.07 * eye + (0.65, 0.39),
+        0.07 * eye + np.array([0.35, 0.39]),
+        0.07 * eye + np.array([0.65, 0.39]),
         np.column_stack([0.5 + 0.12 * np.cos(lips), 0.71 + 0.05 * np.sin(lips)]),
         np.column_stack([0.5 + 0.09 * np.cos(inner), 0.71 + 0.02 * np.sin(inner)]),
     ]

@@ -29,7 +29,10 @@ from facellm.instruct_data.forge.warp import (
 from facellm.regions import REGION_SLICES
 
 PARTS = {"brows": "brow", "eyes": "eye", "lids": "eye", "lip corners": "lips"}
-MOUTH, EYES_AND_BROWS = ("lips", "inner_mouth"), ("eye_left", "eye_right", "brow_left", "brow_right")
+MOUTH, EYES_AND_BROWS = (
+    ("lips", "inner_mouth"),
+    ("eye_left", "eye_right", "brow_left", "brow_right"),
+)
 
 
 def portrait(seed=0, **options):
@@ -173,7 +176,7 @@ def test_a_shifted_picture_is_a_bent_one():
     np.testing.assert_allclose(field, np.broadcast_to([3.0, -2.0], field.shape), atol=1e-4)
     bent = bend(pixels, np.broadcast_to(np.float32([3, -2]), field.shape))
     np.testing.assert_array_equal(bent[: SIDE - 2, 3:], pixels[2:, : SIDE - 3])
-    np.testing.assert_allclose(carried(points, field), points + (3, -2), atol=1e-3)
+    np.testing.assert_allclose(carried(points, field), points + np.array([3, -2]), atol=1e-3)
 
 
 @pytest.mark.parametrize("name", REGION_SLICES)

@@ -11,7 +11,8 @@ from facellm.errors import FaceLLMError
 from facellm.instruct_data.forge.captions import MENTIONED
 from facellm.instruct_data.forge.reader import FORGED_READERS
 from facellm.instruct_data.forge.rendering import Studio, Wanted
-from facellm.instruct_data.forge.synth_command import label_digest, main, synth
+from facellm.instruct_data.forge.store import Store
+from facellm.instruct_data.forge.synth_command import label_digest, run_of, synth
 from facellm.instruct_data.rig import N_IDENTITIES, N_SKIN_VERTICES, identity_table
 from facellm.instruct_data.rig_truth import identity_split
 from facellm.labels import ACTION_UNITS
@@ -141,9 +142,9 @@ def test_expressions_are_posed_in_turn_and_never_become_a_label():
 
 
 def test_no_two_faces_are_equal(studio):
-    """Of 600 here; the command counts them in every folder it writes."""
-    digests = {label_digest(studio.label(index)) for index in range(600)}
-    assert len(digests) == 600
+    """Of 250 here; the command counts them in every folder it writes."""
+    digests = {label_digest(studio.label(index)) for index in range(250)}
+    assert len(digests) == 250
 
 
 def test_equal_faces_are_counted(studio):
@@ -152,19 +153,10 @@ def test_equal_faces_are_counted(studio):
 
 
 def test_a_worker_that_fails_ends_the_command_with_its_words(tmp_path):
-    (tmp_path / "out" / "parts").mkdir(parents=True)
-    (tmp_path / "out" / "pictures").write_text("in the way")
-    with pytest.raises(FaceLLMError, match="holds"):
-        main(["--rig", str(RIG), "-o", str(tmp_path / "out"), "--n", "1"])
-    (tmp_path / "out" / "pictures").unlink()
-    (tmp_path / "out" / "parts").rmdir()
-    (tmp_path / "out").rmdir()
-
-    synth(wanted(n=1, people=1), tmp_path / "out", 1)
-    (tmp_path / "out" / "parts" / "00000.jsonl").unlink()
-    place = tmp_path / "out" / "pictures" / "0000"
-    (place / "000000.jpg").unlink()
-    place.rmdir()
-    place.write_text("in the way")
-    with pytest.raises(FaceLLMError, match="0000"):
-        synth(wanted(n=1, people=1), tmp_path / "out", 1)
+    asked, out = wanted(n=1, people=1), tmp_path / "out"
+    with Store(out, run_of(asked), 1):
+        (out / "pictures").write_text("in the way")
+    with pytest.raises(FaceLLMError, match="pictures"):
+        synth(asked, out, 1)
+    with pytest.raises(FaceLLMError, match="not finished"):
+        list(FORGED_READERS["synth"](out))

@@ -59,8 +59,8 @@ def test_names_and_numbers_of_a_caption_are_of_the_units_it_mentions(units, seed
 
 @pytest.mark.parametrize(
     ("intensity", "adverb"),
-    [(0.1, "slightly"), (0.29, "slightly"), (0.3, "moderately"), (0.5, "clearly"), (0.75, "strongly"),
-     (1.0, "strongly")],
+    [(0.1, "slightly"), (0.29, "slightly"), (0.3, "moderately"), (0.5, "clearly"),
+     (0.75, "strongly"), (1.0, "strongly")],
 )  # fmt: skip
 def test_words_are_hedged_by_intensity(intensity, adverb):
     assert hedged(12, intensity) == f"the lip corners are {adverb} pulled up"
@@ -117,7 +117,9 @@ def test_a_posed_expression_shows_its_core_and_nothing_outside_of_the_codebook(n
         for unit in posed.units:
             hidden = {other for other in posed.units if frozenset((unit, other)) in HIDING}
             assert not hidden - set(CORE[name]) or unit in CORE[name]
-        assert all(0.75 * posed.strength <= v <= 1.25 * posed.strength for v in posed.units.values())
+        assert all(
+            0.75 * posed.strength <= v <= 1.25 * posed.strength for v in posed.units.values()
+        )
 
 
 @pytest.mark.parametrize("wanted", ITA_BINS)
@@ -126,7 +128,9 @@ def test_a_look_of_a_bin_has_that_skin_by_its_albedo(wanted):
     rng = np.random.default_rng(1)
     for _ in range(20):
         tone = tone_of(look_in(rng, wanted))
-        xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+        xyz = np.array(
+            [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+        )
         y, z = (xyz @ tone / (0.9505, 1.0, 1.089))[1:]
         lightness, yellow = 116 * np.cbrt(y) - 16, 200 * (np.cbrt(y) - np.cbrt(z))
         by_hand = np.degrees(np.arctan2(lightness - 50, yellow))
@@ -142,7 +146,9 @@ def test_bins_meet_without_a_gap():
     assert bin_of(54.99) == "light"
     assert bin_of(-30.01) == "dark"
     grey = cv2.cvtColor(np.float32([[[0.2, 0.2, 0.2]]]), cv2.COLOR_LRGB2LAB)[0, 0]
-    assert abs(grey[2]) < 0.1  # grey has no yellow: the angle is taken by both signs, not by a ratio
+    assert (
+        abs(grey[2]) < 0.1
+    )  # grey has no yellow: the angle is taken by both signs, not by a ratio
 
 
 @pytest.mark.parametrize(
