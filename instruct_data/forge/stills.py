@@ -95,7 +95,7 @@ def like_grey(before: Rgb, after: Rgb) -> Rgb:
     if (before != before[..., :1]).any():
         return after
     grey = cv2.cvtColor(after, cv2.COLOR_RGB2GRAY)
-    return np.repeat(grey[..., None], 3, -1)
+    return np.repeat(grey[..., None], 3, -1).astype(np.uint8)
 
 
 def self_blend(face: Portrait, _: Portrait | None, rng: Rng) -> Forged:

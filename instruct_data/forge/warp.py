@@ -11,6 +11,8 @@ centre of the first pixel is (0.5, 0.5).
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +101,7 @@ def carried(points: Points, field: Field) -> Points:
     return moved
 
 
-def lay(base: Rgb, over: NDArray[np.floating], matte: Field) -> Rgb:
+def lay(base: Rgb, over: NDArray[Any], matte: Field) -> Rgb:
     """Blend; bit-identical to ``base`` where ``matte`` (H, W, 1) is 0."""
     mixed = base + (over - base.astype(np.float32)) * matte
     return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
@@ -117,7 +119,7 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
-def moved_by(matrix: NDArray[np.float64], points: Points) -> Points:
+def moved_by(matrix: NDArray[np.float64], points: NDArray[Any]) -> Points:
     """Points (..., 2) through a (2, 3) map."""
     return points @ matrix[:, :2].T + matrix[:, 2]
 
