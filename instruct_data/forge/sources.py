@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -82,16 +82,20 @@ class Sources:
     left_out: Counter[str]
 
 
-def open_sources(typed: Iterable[str], options: Options) -> Sources:
+def open_sources(typed: Sequence[str], options: Options) -> Sources:
     """Every usable row of the sources, in order.
 
     Raises:
-        FaceLLMError: If a source is none of the four kinds, or no row is usable.
+        FaceLLMError: If a source is none of the four kinds, no row is usable, or two rows have the
+            same key, as those of folders of one name may.
     """
     left_out: Counter[str] = Counter()
     faces = [face for text in typed for face in _open(text, options, left_out)]
     if not faces:
         raise FaceLLMError(f"no real face in {', '.join(typed)}; left out: {dict(left_out)}")
+    key, times = Counter(face.key for face in faces).most_common(1)[0]
+    if times > 1:
+        raise FaceLLMError(f"{', '.join(typed)}: {times} rows have the key {key}; keys must differ")
     return Sources(faces, left_out)
 
 

@@ -151,6 +151,8 @@ def test_what_is_made_already_is_left_out_and_counted(tmp_path):
     sources = open_sources([str(folder)], Options())
     assert len(sources.faces) == 4
     assert sources.left_out == {"already made": 2}
+    with pytest.raises(FaceLLMError, match="2 rows have the key set:drawn/"):
+        open_sources([str(folder), str(folder)], Options())
 
 
 def faces_of_two_people(split="train"):
