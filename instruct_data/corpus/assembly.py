@@ -7,6 +7,7 @@ Example: a draft of FER+ with three exchanges about the expression and one about
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ _LABELS = (
     "arousal",
     "units",
     "age",
+    "age_range",
     "male",
     "mask",
     "fake",
     "forgery",
+    "making",
     "attributes",
     "behaviour",
 )
@@ -41,7 +44,7 @@ def records_of(draft: Draft, source: SourceConfig, data: Path) -> list[Record]:
         source: Where it was read from.
         data: The data folder; paths in records are relative to it.
     """
-    row, labels = draft.row, row_labels(draft.row)
+    row, labels = draft.row, row_labels(draft.row, data)
     images = () if draft.picture is None else (image_ref(draft, source, data),)
     records = []
     for task in TASKS:
@@ -75,8 +78,10 @@ def records_of(draft: Draft, source: SourceConfig, data: Path) -> list[Record]:
     return records
 
 
-def row_labels(row: FaceRow) -> dict[str, Any]:
+def row_labels(row: FaceRow, data: Path) -> dict[str, Any]:
     """What the set labelled, JSON-ready; the ``group`` of a set is never among it.
+
+    Paths (of a mask) are relative to ``data``.
 
     Example: ``{"votes": [4, 0, ...], "expression_shares": {"neutral": 0.4, ...}}``.
     """
@@ -90,10 +95,17 @@ def row_labels(row: FaceRow) -> dict[str, Any]:
     for name in _LABELS:
         value = getattr(row, name)
         if value is not None:
-            labels[name] = (
-                {str(unit): level for unit, level in value.items()} if name == "units" else value
-            )
+            labels[name] = json_ready(value, data)
     return labels
+
+
+def json_ready(value: Any, data: Path) -> Any:
+    """A label as JSON gives it back: keys are text, tuples are lists, paths start from ``data``."""
+    if isinstance(value, dict):
+        return {str(key): json_ready(inner, data) for key, inner in value.items()}
+    if isinstance(value, str):
+        return value.removeprefix(f"{data}{os.sep}")
+    return [json_ready(inner, data) for inner in value] if isinstance(value, tuple) else value
 
 
 def image_ref(draft: Draft, source: SourceConfig, data: Path) -> ImageRef:

@@ -32,7 +32,7 @@ from .finish import finish
 from .folder import CorpusFolder
 from .index import Duplicates, drops_of, make_index
 from .record import Draft, Outcome, Rejection, Step
-from .rows import Item, Job, Part, RowStream, new_draft
+from .rows import Item, Job, Part, RowStream, first_outcome
 from .shards import ShardWriter
 from .steps import new_steps, run_steps
 
@@ -162,7 +162,7 @@ def outcomes(
     waiting: list[tuple[Item, Outcome]] = []
     pixels = 0
     for item in items:
-        outcome = run_steps(steps[:first], [new_draft(config, item)])[0]
+        outcome = run_steps(steps[:first], [first_outcome(config, item)])[0]
         if isinstance(outcome, Draft) and outcome.picture is not None:
             pixels += outcome.picture.shape[0] * outcome.picture.shape[1]
         waiting.append((item, outcome))

@@ -22,7 +22,7 @@ from .atomic import atomic_file, read_json, told_in_words, write_json
 from .decode import pixels_of
 from .folder import CorpusFolder
 from .plugins import DEDUPERS, new_plugin
-from .record import Draft, Outcome, reject
+from .record import Draft, Outcome, Rejection, reject
 from .rows import Item, Job, RowStream
 
 
@@ -90,7 +90,7 @@ def fingerprints_of(items: Iterable[Item], dedupe: Dedupe) -> dict[str, NDArray[
     for item in items:
         row = item.row
         try:
-            if row.media == "dialogue":
+            if isinstance(row, Rejection) or row.media == "dialogue":
                 continue
             pixels, _ = pixels_of(row)
         except FaceLLMError:

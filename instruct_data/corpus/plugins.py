@@ -15,26 +15,23 @@ from typing import Any
 
 from facellm.errors import FaceLLMError
 
-from ..readers import READERS
-from ..row import FaceRow
+from .. import annotate
+from ..readers import READERS, Read
 from .config import PluginConfig, SourceConfig
 
 _LEAF = "facellm.instruct_data"
 # Factories of ``record.Annotator``.
 ANNOTATORS = {
-    "grammar": f"{_LEAF}.annotate.grammar_annotator:GrammarAnnotator",
-    "openai": f"{_LEAF}.annotate.openai_annotator:OpenAIAnnotator",
+    **annotate.ANNOTATORS,
+    "academic": f"{_LEAF}.tracks.academic:academic",
+    "nonverbal": f"{_LEAF}.tracks.nonverbal:nonverbal",
 }
-# Factories of ``record.Step``.
-RATERS = {"openai": f"{_LEAF}.annotate.rating:RatingStep"}
-TEXT_FILTERS = {
-    "contradiction": f"{_LEAF}.annotate.text_filters:ContradictionFilter",
-    "label_leak": f"{_LEAF}.annotate.text_filters:LabelLeakFilter",
-}
+# Factories of ``record.Step``: raters and filters of the text.
+STEPS = annotate.STEPS
 # Factories of ``index.Dedupe``.
 DEDUPERS = {"perceptual": f"{_LEAF}.dedupe.corpus_dedupe:PerceptualDedupe"}
-# Intent that the question bank does not have -> function (rng, intent) -> question.
-TEMPLATES: dict[str, str] = {}
+# (rng, intent) -> question, for intents that the question bank does not have.
+EXTRA_QUESTIONS = annotate.QUESTIONS
 
 
 def new_plugin(registry: dict[str, str], config: PluginConfig, what: str) -> Any:
@@ -85,10 +82,10 @@ def call(function: Any, first: tuple[Any, ...], options: dict[str, Any], name: s
     return function(*first, **options)
 
 
-def read_source(source: SourceConfig, data: Path) -> Iterator[FaceRow]:
-    """The rows of a source as its reader gives them."""
+def read_source(source: SourceConfig, data: Path) -> Iterator[Read]:
+    """The rows of a source, and rejections for bad ones, as its reader gives them."""
     if ":" in source.reader:
-        reader = find({}, source.reader, "reader")
+        reader: Any = find({}, source.reader, "reader")
     elif source.reader in READERS:
         reader = READERS[source.reader]
     else:

@@ -15,10 +15,11 @@ from typing import Any
 
 from facellm.errors import FaceLLMError
 
+from ..readers import Read
 from ..row import FaceRow
 from .config import CorpusConfig, SourceConfig
 from .plugins import read_source
-from .record import Draft, draft_seed
+from .record import Draft, Outcome, draft_seed
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Item:
-    """A row and where it belongs: its running number and the number of its source."""
+    """A row, or why it cannot be used, and where it belongs.
+
+    Attributes:
+        number: Running number in the corpus.
+        source: Number of its source.
+        row: As the reader gave it.
+    """
 
     number: int
     source: int
-    row: FaceRow
+    row: Read
 
 
 class RowStream:
@@ -104,10 +111,10 @@ class RowStream:
                 yield Item(number, index, row)
                 number += 1
 
-    def _selected(self, index: int, source: SourceConfig) -> Iterator[FaceRow]:
+    def _selected(self, index: int, source: SourceConfig) -> Iterator[Read]:
         read = self._read[index]
         for row in read_source(source, self.data):
-            if row.split not in source.splits:
+            if isinstance(row, FaceRow) and row.split not in source.splits:
                 read["other_splits"] += 1
                 continue
             read["rows"] += 1
@@ -131,6 +138,9 @@ class RowStream:
         return {"rows": rows, "shards": -(-rows // self.config.shard_rows), "sources": sources}
 
 
-def new_draft(config: CorpusConfig, item: Item) -> Draft:
-    """The draft of a row before the first step."""
-    return Draft(item.row, draft_seed(config.seed, item.row), notes={"source": item.source})
+def first_outcome(config: CorpusConfig, item: Item) -> Outcome:
+    """The draft of a row before the first step, or the reader's rejection."""
+    row = item.row
+    if not isinstance(row, FaceRow):
+        return row
+    return Draft(row, draft_seed(config.seed, row), notes={"source": item.source})

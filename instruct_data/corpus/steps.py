@@ -19,8 +19,18 @@ from .config import CorpusConfig
 from .decode import Decode
 from .faces import Faces
 from .filters import PictureFilter
-from .plugins import ANNOTATORS, RATERS, TEXT_FILTERS, new_plugin
-from .record import IMAGE, TASKS, Annotator, Draft, Exchange, Outcome, Step, reject
+from .plugins import ANNOTATORS, STEPS, new_plugin
+from .record import (
+    IMAGE,
+    TASKS,
+    Annotator,
+    Draft,
+    Exchange,
+    Outcome,
+    Rejection,
+    Step,
+    reject,
+)
 from .wording_step import Templates
 
 
@@ -36,15 +46,15 @@ def new_steps(config: CorpusConfig) -> list[Step]:
         Templates(config.questions),
     ]
     if config.rating is not None:
-        steps.append(new_plugin(RATERS, config.rating, "rating"))
-    return steps + [new_plugin(TEXT_FILTERS, c, "filter") for c in config.filters]
+        steps.append(new_plugin(STEPS, config.rating, "rating"))
+    return steps + [new_plugin(STEPS, c, "filter") for c in config.filters]
 
 
-def run_steps(steps: Sequence[Step], drafts: Sequence[Draft]) -> list[Outcome]:
-    """Take drafts through steps.
+def run_steps(steps: Sequence[Step], drafts: Sequence[Outcome]) -> list[Outcome]:
+    """Take drafts through steps; rejections among them stay as they are.
 
     Returns:
-        One outcome for every draft, in order: a draft that passed all, or its first rejection.
+        One outcome for each, in order: a draft that passed all, or its first rejection.
 
     Raises:
         ValueError: If a step gives another number of outcomes than it got drafts.
@@ -76,15 +86,25 @@ class Annotate:
         self.annotators, self.most = tuple(annotators), most
 
     def __call__(self, drafts: Sequence[Draft]) -> list[Outcome]:
-        """Drafts with ``exchanges``; rejects ``nothing to say`` and ``image mark in the text``."""
+        """Drafts with ``exchanges``; rejects ``nothing to say`` and ``image mark in the text``.
+
+        Where an annotator gives a rejection, the first of them is the outcome.
+        """
         said: list[list[Exchange]] = [[] for _ in drafts]
+        unsaid: dict[int, Rejection] = {}
         for annotator in self.annotators:
             given = annotator.annotate(drafts)
             if len(given) != len(drafts):
                 raise ValueError(f"{annotator.name}: {len(given)} answers, {len(drafts)} drafts")
-            for all_said, exchanges in zip(said, given, strict=True):
-                all_said += exchanges
-        return [self._outcome(*pair) for pair in zip(drafts, said, strict=True)]
+            for place, exchanges in enumerate(given):
+                if isinstance(exchanges, Rejection):
+                    unsaid.setdefault(place, exchanges)
+                else:
+                    said[place] += exchanges
+        return [
+            unsaid[place] if place in unsaid else self._outcome(draft, said[place])
+            for place, draft in enumerate(drafts)
+        ]
 
     def _outcome(self, draft: Draft, exchanges: list[Exchange]) -> Outcome:
         if not exchanges:

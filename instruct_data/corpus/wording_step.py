@@ -1,6 +1,7 @@
 """Answers -> questions: every exchange gets one, by its intent, seeded by the row.
 
-Intents of ``labels.INTENTS`` are worded by the question bank, others by ``plugins.TEMPLATES``.
+Intents of ``labels.INTENTS`` are worded by the question bank, others by the annotators' own
+(``plugins.EXTRA_QUESTIONS``).
 Withheld wordings are never put.
 
 Example: ``Exchange("age", "age", "34 years: ...")`` -> ``question="hi, how old does she look?"``.
@@ -8,17 +9,19 @@ Example: ``Exchange("age", "age", "34 years: ...")`` -> ``question="hi, how old 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
+from facellm.cli import resolve
 from facellm.errors import FaceLLMError
 from facellm.labels import INTENTS
 
 from ..questions import is_withheld, normalise, sample_question
 from .config import QuestionsConfig
-from .plugins import TEMPLATES, find
+from .plugins import EXTRA_QUESTIONS
 from .record import Draft, Exchange, Outcome, reject
 
 TRIES = 8  # draws for a question that the record does not have yet
@@ -61,6 +64,14 @@ class Templates:
         if intent in INTENTS:
             rates = {"typo_rate": self.config.typo_rate, "terse_rate": self.config.terse_rate}
             return sample_question(rng, intent, **rates)
-        if intent not in TEMPLATES:
-            raise FaceLLMError(f"nobody words questions of the intent {intent!r}")
-        return find(TEMPLATES, intent, "template")(rng, intent)
+        try:
+            return self.extra(rng, intent)
+        except FaceLLMError:
+            raise
+        except ValueError as error:
+            raise FaceLLMError(f"nobody words questions of the intent: {error}") from error
+
+    @cached_property
+    def extra(self) -> Callable[[np.random.Generator, str], str]:
+        """Who words what the question bank does not have."""
+        return resolve(EXTRA_QUESTIONS)
