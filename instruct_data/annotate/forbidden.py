@@ -25,30 +25,11 @@ LISTS = {
 }
 # Said of other things than persons: a white wall, a kind of, a straight head, a brilliant light.
 HARMLESS = frozenset(
-    [
-        "white",
-        "black",
-        "kind",
-        "confident",
-        "straight",
-        "high",
-        "hot",
-        "pretty",
-        "origin",
-        "faith",
-        "conservative",
-        "liberal",
-        "brilliant",
-        "infected",
-        "vain",
-        "orthodox",
-        "american",
-        "european",
-        "reliable",
-        "gifted",
-        "wise",
-        "creative",
-    ]
+    (
+        *("white", "black", "kind", "confident", "straight", "high", "hot", "pretty", "origin"),
+        *("faith", "conservative", "liberal", "brilliant", "infected", "vain", "orthodox"),
+        *("american", "European", "American", "reliable", "gifted", "wise", "creative"),
+    )
 )
 _COLOURED = r"(?:white|black|brown|yellow|dark|fair|light)[- ]?skinned"
 PATTERNS = {

@@ -27,6 +27,7 @@ LEAKS = (
     r"categori[sz]ed as",
     r"the (?:user|prompt|instructions?|system message|request)",
     rf"{_GIVEN} {_WHAT}",
+    rf"{_WHAT} (?:given|provided|supplied|assigned)",
     rf"{_WHAT} (?:I )?(?:was|were|is|are|that was) {_SAID}",
     rf"as (?:you |I was |it was |was )?{_SAID}",
     rf"according to the {_WHAT}",

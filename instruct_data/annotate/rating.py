@@ -30,9 +30,9 @@ KEYS = {
 }
 REASON = "Reason"
 RULES = f"""\
-You check a training set of face pictures. You see one picture (where a key says video, it is meant), \
-the annotation people made for it, and the questions and answers written about it. Give whole \
-numbers from {LOWEST} (useless) to {HIGHEST} (flawless) for:
+You check a training set of face pictures. You see one picture (where a key says video, the \
+picture is meant), the annotation people made for it, and the questions and answers written about \
+it. Give whole numbers from {LOWEST} (useless) to {HIGHEST} (flawless) for:
 - "accuracy of manual annotation": does the annotation fit what the picture shows?
 - "consistency of description with video": is everything the answers say visible in the picture?
 - "consistency of description with the manual annotation": do the answers agree with the annotation?
@@ -104,7 +104,8 @@ def rating_of(found: dict[str, Any], rater: str) -> Rating:
     marks = {}
     for key, name in KEYS.items():
         mark = found.get(key)
-        if isinstance(mark, bool) or not isinstance(mark, int | float) or mark != int(mark):
+        number = isinstance(mark, int | float) and not isinstance(mark, bool)
+        if not number or not float(mark).is_integer():  # NaN and infinity are none
             raise BadReply(f"{key!r} is {mark!r}, not a whole number")
         if not LOWEST <= mark <= HIGHEST:
             raise BadReply(f"{key!r} is {mark}, not in {LOWEST}..{HIGHEST}")

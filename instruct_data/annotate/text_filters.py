@@ -65,7 +65,7 @@ class ContradictionFilter:
 
 @dataclass(frozen=True)
 class LabelLeakFilter:
-    """Rejects answers, and questions, that tell that a label was given (``leaks``)."""
+    """Rejects answers that tell that a label was given (``leaks``)."""
 
     name: ClassVar[str] = "label_leak"
 
