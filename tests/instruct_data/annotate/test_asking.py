@@ -1,5 +1,6 @@
 """Questions for answers: enough wordings, of one intent each, about what the answer is about."""
 
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from corpus_drafts import draft, points
 
+from facellm.instruct_data.annotate import ANNOTATORS, QUESTIONS, STEPS
 from facellm.instruct_data.annotate.asking import ask_extra, extra, extra_wordings, word
 from facellm.instruct_data.annotate.grammar_annotator import TELLERS, GrammarAnnotator
 from facellm.instruct_data.corpus.record import Exchange
@@ -89,3 +91,15 @@ def test_a_few_hundred_pictures_have_more_than_two_thousand_wordings():
         for exchange in annotator.annotate([replace(made, seed=k)])[0]:
             seen.add(normalise(word(exchange, rng).question))
     assert len(seen) > 2000
+
+
+@pytest.mark.parametrize("place", [*ANNOTATORS.values(), *STEPS.values(), QUESTIONS])
+def test_every_registered_name_can_be_imported(place):
+    module, _, name = place.partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_names_in_the_registries_are_those_of_the_classes():
+    for name, place in (ANNOTATORS | STEPS).items():
+        module, _, kind = place.partition(":")
+        assert getattr(importlib.import_module(module), kind).name == name
