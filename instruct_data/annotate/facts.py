@@ -210,7 +210,7 @@ def measures_said(
     """Measures that stand out, and whether the mouth is open; under a mask the brows are left."""
     if abs(found.pose[place, 0]) > FAR_TURNED:
         return None, None
-    z = dict(zip(MEASURES, found.z[place].tolist(), strict=True))
+    z: dict[str, float] = dict(zip(MEASURES, found.z[place].tolist(), strict=True))
     said = {
         CITED_GEOMETRY[name]: max(-LARGEST_Z, min(LARGEST_Z, round(z[name])))
         for name in standing_out(z)

@@ -17,6 +17,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class Rows:
     held: PreparedSet
     rows: NDArray[np.integer]
     points: Floats
-    labels: NDArray[np.generic]
+    labels: NDArray[Any]
 
     def some(self, count: int, rng: np.random.Generator) -> Rows:
         """At most ``count`` of them, drawn."""
@@ -126,7 +127,7 @@ def fit(cache: Path, published: bool, geometry: Geometry) -> Rectifier:
         unit_weights=np.stack([unit.coef_[0] for unit in units], axis=1),
         unit_bias=np.array([unit.intercept_[0] for unit in units]),
         expression_weights=named.coef_.T,
-        expression_bias=named.intercept_,
+        expression_bias=np.asarray(named.intercept_),
         unit_prior=renders.labels.mean(axis=0),
         expression_prior=np.bincount(faces.labels) / len(faces.labels),
         unit_right=np.zeros((2, 1, len(ACTION_UNITS))),
@@ -156,10 +157,10 @@ def with_bounds(weights: Rectifier, step: RectifyStep, renders: Rows, faces: Row
     )
 
 
-def labelled(drafts: Sequence[Draft], labels: NDArray[np.generic]) -> list[Draft]:
+def labelled(drafts: Sequence[Draft], labels: NDArray[Any]) -> list[Draft]:
     """Drafts with units (N, U) or expressions (N,) as their labels."""
 
-    def row(draft: Draft, label: NDArray[np.generic]) -> FaceRow:
+    def row(draft: Draft, label: NDArray[Any]) -> FaceRow:
         if labels.ndim == 2:
             units = {n: float(on) for n, on in zip(ACTION_UNITS, label, strict=True)}
             return replace(draft.row, units=units)
@@ -168,7 +169,7 @@ def labelled(drafts: Sequence[Draft], labels: NDArray[np.generic]) -> list[Draft
     return [replace(d, row=row(d, label)) for d, label in zip(drafts, labels, strict=True)]
 
 
-def other_labels(labels: NDArray[np.generic], rng: np.random.Generator) -> NDArray[np.generic]:
+def other_labels(labels: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
     """For every row the label of another row that differs; units differ in most active ones."""
     found = np.empty_like(labels)
     for index, own in enumerate(labels):
@@ -177,7 +178,7 @@ def other_labels(labels: NDArray[np.generic], rng: np.random.Generator) -> NDArr
     return found
 
 
-def far(own: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
+def far(own: NDArray[Any], other: NDArray[Any]) -> bool:
     """Another expression, or units of which at most a third are shared."""
     if own.ndim == 0:
         return bool(own != other)

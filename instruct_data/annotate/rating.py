@@ -101,16 +101,18 @@ def rating_of(found: dict[str, Any], rater: str) -> Rating:
     Raises:
         BadReply: If a key misses, or a number is none, no whole one or not in 1 to 10.
     """
-    marks = {}
-    for key, name in KEYS.items():
-        mark = found.get(key)
-        number = isinstance(mark, int | float) and not isinstance(mark, bool)
-        if not number or not float(mark).is_integer():  # NaN and infinity are none
-            raise BadReply(f"{key!r} is {mark!r}, not a whole number")
-        if not LOWEST <= mark <= HIGHEST:
-            raise BadReply(f"{key!r} is {mark}, not in {LOWEST}..{HIGHEST}")
-        marks[name] = int(mark)
+    marks = {name: mark_of(key, found.get(key)) for key, name in KEYS.items()}
     reason = found.get(REASON)
     if not isinstance(reason, str) or not reason.strip():
         raise BadReply(f"no text under {REASON!r}")
     return Rating(**marks, reason=reason.strip(), rater=rater)
+
+
+def mark_of(key: str, mark: Any) -> int:
+    """A whole number from 1 to 10; ``BadReply`` names the key of anything else."""
+    number = isinstance(mark, int | float) and not isinstance(mark, bool)
+    if not number or not float(mark).is_integer():  # NaN and infinity are none
+        raise BadReply(f"{key!r} is {mark!r}, not a whole number")
+    if not LOWEST <= mark <= HIGHEST:
+        raise BadReply(f"{key!r} is {mark}, not in {LOWEST}..{HIGHEST}")
+    return int(mark)
