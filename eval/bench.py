@@ -1,4 +1,4 @@
-"""Speed and memory of ``facellm ask`` on this machine: ``python -m facellm.eval.bench``.
+"""Speed and memory on this machine: ``python -m facellm.eval.bench [--parts ask tables clips]``.
 
 Cold: the command in a process of its own on a photo of 1000 x 1000 px; importing torch and the
 other packages is counted apart, as the command itself reports it. Warm: a loaded assistant and a
@@ -21,16 +21,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from skimage.data import astronaut
 from torch import Tensor
 
 from facellm.assistant import FaceAssistant
@@ -38,42 +36,15 @@ from facellm.crops import upright_crop
 from facellm.generation import greedy_tokens
 
 from .answering import answer_prompts
+from .bench_clips import clip_lines
+from .bench_lines import Line, machine, new_photo, table
+from .bench_tables import table_lines
 
-SIDE = 1000  # pixels: one megapixel
 TOKENS = 60
+PARTS = ("ask", "tables", "clips")
 BATCH = 32
 QUESTION = "What expression does this face show?"
 Rgb = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One measured line.
-
-    Attributes:
-        name: What was measured.
-        value: Median, or a ratio of medians.
-        unit: ``s``, ``ms``, ``MB``, ``/s`` or ``x`` (a ratio).
-        goal: Bound in the same unit, None for information.
-        runs: How many runs the median is of.
-    """
-
-    name: str
-    value: float
-    unit: str
-    goal: float | None
-    runs: int
-
-
-def new_photo(index: int) -> Rgb:
-    """(1000, 1000, 3) uint8: the astronaut in another light, cut and side for every index."""
-    rng = np.random.default_rng(index)
-    left, top = rng.integers(0, 13, 2)
-    picture = astronaut()[top : top + 500, left : left + 500]
-    picture = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    picture = picture[:, ::-1] if index % 2 else picture
-    lit = 255 * (picture / 255.0) ** rng.uniform(0.85, 1.15) + rng.normal(0, 1.5, picture.shape)
-    return np.clip(lit, 0, 255).astype(np.uint8)
 
 
 def cold_runs(model: Path | None, runs: int) -> list[dict[str, float]]:
@@ -236,25 +207,10 @@ def batch_lines(assistant: FaceAssistant, runs: int) -> list[Line]:
     ]
 
 
-def table(lines: list[Line]) -> str:
-    """Markdown table of the lines."""
-    rows = ["| measured | median | goal | reached |", "|---|---|---|---|"]
-    for line in lines:
-        goal = "" if line.goal is None else f"<= {line.goal:g} {line.unit}"
-        reached = "" if line.goal is None else ("yes" if line.value <= line.goal else "NO")
-        digits = 0 if line.unit in {"ms", "MB"} and line.value >= 100 else 2
-        rows.append(f"| {line.name} | {line.value:.{digits}f} {line.unit} | {goal} | {reached} |")
-    return "\n".join(rows)
-
-
-def machine(threads: int) -> dict[str, Any]:
-    """What the figures depend on."""
-    return {
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "load_average": [round(value, 2) for value in os.getloadavg()],
-        "torch": torch.__version__,
-    }
+def ask_lines(assistant: FaceAssistant, model: Path | None, runs: int) -> list[Line]:
+    """Cold, warm and batched: what a question costs."""
+    warm = warm_lines(assistant, runs) + batch_lines(assistant, runs)
+    return cold_lines(cold_runs(model, runs)) + warm
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -263,13 +219,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, help="folder of weights (default: those shipped)")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument("--mediapipe", type=Path, help="Python that has MediaPipe, for a ratio")
     parser.add_argument("--out", type=Path, help="also write the lines as JSON")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     before = machine(args.threads)
     assistant = FaceAssistant.load(args.model)
-    lines = warm_lines(assistant, args.runs) + batch_lines(assistant, args.runs)
-    lines = cold_lines(cold_runs(args.model, args.runs)) + lines
+    parts = {
+        "ask": lambda: ask_lines(assistant, args.model, args.runs),
+        "tables": lambda: table_lines(assistant, args.runs, args.mediapipe),
+        "clips": lambda: clip_lines(assistant, args.runs),
+    }
+    lines = [line for name in args.parts for line in parts[name]()]
     after = machine(args.threads)
     print(f"{before['cores']} cores, {args.threads} threads, medians of {args.runs} runs")
     print(f"load average {before['load_average']} before, {after['load_average']} after")

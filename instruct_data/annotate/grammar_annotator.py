@@ -2,6 +2,7 @@
 
 Deterministic by the draft's seed, with no network and no model. About eight exchanges a picture:
 every sentence the facts bear out, and, for a share of the pictures, a question that is declined.
+Study behaviour and dialogues are left to their own tracks (``tracks``), the former behind its gate.
 
 Example: ``GrammarAnnotator().annotate([draft])[0][0]`` -> ``Exchange("expression", "expression",
 "Sadness: 8 of 10 people read this face as sadness.")``
@@ -56,7 +57,6 @@ TELLERS: tuple[tuple[str, str, Teller], ...] = (
     ("geometry", "pose", picture.tell_head),
     ("geometry", "mouth", picture.tell_mouth),
     ("geometry", "measures", picture.tell_measures),
-    ("academic_emotion", "behaviour", people.tell_behaviour),
     ("description", "describe", whole.tell_all),
     ("description", "count", tell_count),
     ("limits", "mouth", picture.tell_hidden_mouth),
@@ -87,8 +87,8 @@ class GrammarAnnotator:
     def annotate(self, drafts: Sequence[Draft]) -> list[tuple[Exchange, ...]]:
         """Exchanges for every draft; none where the row and the landmarks say nothing.
 
-        A dialogue's turns are its own: nothing is written for it. Questions are left to the step
-        ``templates``, but for those that name what the answer is about.
+        Questions are left to the step ``templates``, but for those that name what the answer is
+        about.
         """
         facts = facts_of(drafts, shipped_geometry(), self.least_quality)
         return [

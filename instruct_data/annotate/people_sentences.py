@@ -123,9 +123,3 @@ def tell_gender(facts: Facts, writer: Writer) -> str | None:
     if facts.row.male is None:
         return None
     return writer.write(phrases.GENDER, g="male" if facts.row.male else "female")
-
-
-def tell_behaviour(facts: Facts, writer: Writer) -> str | None:
-    """Academic behaviour class."""
-    behaviour = facts.row.behaviour
-    return None if behaviour is None else writer.write(phrases.BEHAVIOUR, b=behaviour)

@@ -162,18 +162,6 @@ GENDER = (
     "{g}, by the look of the face.",
     "{g}: that is the apparent gender.",
 )
-BEHAVIOUR = (
-    "{b}.",
-    "{b} is what shows.",
-    "{b} shows here.",
-    "{b}: that is the behaviour shown.",
-    "{b}, by the look of face and posture.",
-    "{b} is the behaviour shown.",
-    "{b} can be seen.",
-    "{b}, taking the picture as a whole.",
-    "The behaviour shown is {b}.",
-    "{b} is how this picture reads.",
-)
 INNER = (
     "I cannot tell: a picture shows an expression, not what somebody feels.",
     "That cannot be told from a picture, I cannot tell it: only what shows can be described.",

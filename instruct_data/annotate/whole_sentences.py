@@ -69,7 +69,6 @@ DESCRIBED = (
     picture.tell_attributes,
     picture.tell_mask,
     picture.tell_fake,
-    people.tell_behaviour,
     picture.tell_head,
     picture.tell_mouth,
 )

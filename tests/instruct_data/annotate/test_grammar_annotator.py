@@ -55,7 +55,6 @@ LABELS = st.fixed_dictionaries(
         "attributes": st.dictionaries(
             st.sampled_from([*VISIBLE, *INVERTED, *WITHHELD]), st.booleans()
         ),
-        "behaviour": st.sampled_from(["distraction", "enjoyment"]),
     },
 )
 FACES = st.one_of(
@@ -197,9 +196,14 @@ def test_withheld_attributes_are_never_said():
     assert said(draft(attributes=dict.fromkeys(WITHHELD, True)), "attributes") == []
 
 
-def test_a_row_without_labels_or_points_has_no_answers_and_a_dialogue_its_own():
+def test_a_row_without_labels_or_points_has_no_answers():
     bare = draft()
     assert ANNOTATOR.annotate([replace(bare, faces=())]) == [()]
+
+
+def test_dialogues_and_study_behaviour_are_left_to_their_tracks():
+    behaving = replace(draft(behaviour="distraction"), faces=())
+    assert ANNOTATOR.annotate([behaving]) == [()]
     assert ANNOTATOR.annotate([draft(media="dialogue", expression="fear")]) == [()]
 
 

@@ -1,0 +1,70 @@
+"""A measured line, the photographs they are taken on, and how they are shown.
+
+Example: ``table([Line("crops read", 120.0, "/s", None, 7)])`` is a Markdown table.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.data import astronaut
+
+SIDE = 1000  # pixels: one megapixel
+Rgb = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measured line.
+
+    Attributes:
+        name: What was measured.
+        value: Median, or a ratio of medians.
+        unit: ``s``, ``ms``, ``MB``, ``/s`` or ``x`` (a ratio).
+        goal: Bound in the same unit, None for information.
+        runs: How many runs the median is of.
+    """
+
+    name: str
+    value: float
+    unit: str
+    goal: float | None
+    runs: int
+
+
+def new_photo(index: int) -> Rgb:
+    """(1000, 1000, 3) uint8: the astronaut in another light, cut and side for every index."""
+    rng = np.random.default_rng(index)
+    left, top = rng.integers(0, 13, 2)
+    picture = astronaut()[top : top + 500, left : left + 500]
+    picture = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    picture = picture[:, ::-1] if index % 2 else picture
+    lit = 255 * (picture / 255.0) ** rng.uniform(0.85, 1.15) + rng.normal(0, 1.5, picture.shape)
+    return np.clip(lit, 0, 255).astype(np.uint8)
+
+
+def table(lines: list[Line]) -> str:
+    """Markdown table of the lines."""
+    rows = ["| measured | median | goal | reached |", "|---|---|---|---|"]
+    for line in lines:
+        goal = "" if line.goal is None else f"<= {line.goal:g} {line.unit}"
+        reached = "" if line.goal is None else ("yes" if line.value <= line.goal else "NO")
+        digits = 0 if line.unit in {"ms", "MB"} and line.value >= 100 else 2
+        rows.append(f"| {line.name} | {line.value:.{digits}f} {line.unit} | {goal} | {reached} |")
+    return "\n".join(rows)
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What the figures depend on."""
+    return {
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "load_average": [round(value, 2) for value in os.getloadavg()],
+        "torch": torch.__version__,
+    }
