@@ -1,8 +1,8 @@
-"""``facellm build audit FACES -o suspicious.csv``: labels that the most alike faces do not bear out.
+"""``facellm build audit FACES -o suspicious.csv``: labels that neighbours do not bear out.
 
-FACES is a prepared set (a folder with ``images.npy``), a built corpus (a folder of Parquet shards)
-or a CSV with columns path and label. The table is ranked, the most suspicious first; nothing is
-changed. A label in it is one to look at, not one to delete.
+FACES is a prepared set (a folder with ``images.npy``), a built corpus (a folder of Parquet
+shards) or a CSV with columns path and label. The table is ranked, the most suspicious first;
+nothing is changed. A label in it is one to look at, not one to delete.
 
 Example line: ``fer2013/1823,anger,sadness,0.9512,yes``.
 """

@@ -20,7 +20,6 @@ from zipfile import BadZipFile
 
 import cv2
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from facellm.errors import FaceLLMError
@@ -63,7 +62,7 @@ class Fingerprints:
     """Fingerprints of many pictures, in their order.
 
     Attributes:
-        thumbs: (N, 24, 24) uint8; may be a memory map.
+        thumbs: (N, 24, 24) uint8; a memory map will do.
     """
 
     thumbs: Thumbs
@@ -112,26 +111,3 @@ class Fingerprints:
             if isinstance(error, FaceLLMError):
                 raise
             raise FaceLLMError(f"{path}: fingerprints cannot be read ({error})") from error
-
-    @classmethod
-    def gather(cls, paths: Sequence[Path], store: Path) -> Fingerprints:
-        """Those of many files as one memory map, so that memory stays flat.
-
-        Args:
-            paths: Files of ``save``, in order.
-            store: ``.npy`` file to hold them; replaced.
-
-        Raises:
-            FaceLLMError: As ``load``.
-        """
-        counts = [len(cls.load(path)) for path in paths]
-        if not sum(counts):
-            return cls.concat([])
-        shape = (sum(counts), SIDE, SIDE)
-        thumbs = open_memmap(store, mode="w+", dtype=np.uint8, shape=shape)
-        start = 0
-        for path, count in zip(paths, counts, strict=True):
-            thumbs[start : start + count] = cls.load(path).thumbs
-            start += count
-        thumbs.flush()
-        return cls(np.load(store, mmap_mode="r"))

@@ -1,7 +1,7 @@
 """Near-duplicate groups over splits and sources, and which rows of them go.
 
-Example: ``duplicate_drops(prints, ["a/1", "b/7"], ["test", "train"], ["a", "b"])`` ->
-``{"b/7": "near duplicate of a/1 (a, test)"}``.
+Example: ``duplicate_drops(prints, ["a/1", "b/7"], ["test", "train"])`` ->
+``{"b/7": "near duplicate of a/1 (test)"}``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from facellm.errors import FaceLLMError
 
 from .fingerprints import Fingerprints
-from .search import Pairs, near_pairs
+from .search import LEAST_LIKENESS, Pairs, near_pairs
 
 PRECEDENCE = ("test", "valid", "train")  # whose row stays, first to last
 
@@ -42,9 +42,9 @@ def duplicate_drops(
     prints: Fingerprints,
     keys: Sequence[str],
     splits: Sequence[str],
-    sources: Sequence[str],
     *,
     within: bool = True,
+    least: float = LEAST_LIKENESS,
 ) -> dict[str, str]:
     """Rows to leave out so that no two of what stays are near duplicates, and why.
 
@@ -54,10 +54,10 @@ def duplicate_drops(
 
     Args:
         prints: Fingerprints of N rows.
-        keys: Their keys, each once (where sets share keys, put the source in front).
+        keys: ``source/key`` of each, each once.
         splits: ``train``, ``valid`` or ``test`` each.
-        sources: Names of their sets, for the reason.
         within: Also inside one split; without it only rows that stand in a split of precedence.
+        least: Likeness from which two pictures are one.
 
     Returns:
         Key -> reason, in the order of the rows.
@@ -65,41 +65,29 @@ def duplicate_drops(
     Raises:
         FaceLLMError: If a key stands twice, a split is unknown or the lengths differ.
     """
-    _check(len(prints), keys, splits, sources)
-    return drops_of(near_pairs(prints), keys, splits, sources, within=within)
+    if not len(prints) == len(keys) == len(splits):
+        raise FaceLLMError(f"{len(prints)} fingerprints, {len(keys)} keys and {len(splits)} splits")
+    return drops_of(near_pairs(prints, least), keys, splits, within=within)
 
 
 def drops_of(
-    pairs: Pairs,
-    keys: Sequence[str],
-    splits: Sequence[str],
-    sources: Sequence[str],
-    *,
-    within: bool = True,
+    pairs: Pairs, keys: Sequence[str], splits: Sequence[str], *, within: bool = True
 ) -> dict[str, str]:
     """``duplicate_drops`` of pairs already found."""
+    if unknown := sorted(set(splits) - set(PRECEDENCE)):
+        raise FaceLLMError(f"splits {unknown} are none of {', '.join(PRECEDENCE)}")
+    for key, times in Counter(keys).most_common(1):
+        if times > 1:
+            raise FaceLLMError(f"key {key!r} stands {times} times")
     groups = duplicate_groups(len(keys), pairs)
     ranks = np.array([PRECEDENCE.index(split) for split in splits], np.int64)
-    order = np.lexsort((np.arange(len(groups)), ranks, groups))
+    order = np.lexsort((ranks, groups))  # stable: rows of one rank stay in their order
     _, first = np.unique(groups[order], return_index=True)
-    kept = np.zeros(len(groups), np.int64)
-    kept[groups[order[first]]] = order[first]
-    kept = kept[groups]  # (N,) the row of each row's group that stays
-    goes = kept != np.arange(len(groups))
-    if not within:
-        goes &= ranks > ranks[kept]
+    stays = np.arange(len(groups))
+    stays[groups[order[first]]] = order[first]
+    stays = stays[groups]  # (N,) the row of each row's group that stays
+    goes = (ranks > ranks[stays]) | (within & (stays != np.arange(len(groups))))
     return {
-        keys[row]: f"near duplicate of {keys[k]} ({sources[k]}, {splits[k]})"
-        for row, k in ((row, int(kept[row])) for row in np.flatnonzero(goes))
+        keys[row]: f"near duplicate of {keys[stays[row]]} ({splits[stays[row]]})"
+        for row in np.flatnonzero(goes)
     }
-
-
-def _check(count: int, keys: Sequence[str], splits: Sequence[str], sources: Sequence[str]) -> None:
-    lengths = {"keys": len(keys), "splits": len(splits), "sources": len(sources)}
-    if wrong := {name: length for name, length in lengths.items() if length != count}:
-        raise FaceLLMError(f"{count} fingerprints, but {wrong}")
-    if unknown := sorted(set(splits) - set(PRECEDENCE)):
-        raise FaceLLMError(f"splits {unknown} are none of {PRECEDENCE}")
-    twice = [key for key, times in Counter(keys).most_common(1) if times > 1]
-    if twice:
-        raise FaceLLMError(f"key {twice[0]!r} stands {Counter(keys)[twice[0]]} times")

@@ -124,8 +124,8 @@ def listed_figures(path: Path, sources: Sources, pairs: Pairs) -> dict[str, Any]
     inside = _of(pairs, (pairs.first < count) & (pairs.second < count))
     keys = [str(row) for row in range(count)]
     splits = listed["split"].tolist()
-    drops = drops_of(inside, keys, splits, ["ferplus"] * count)
-    across = drops_of(inside, keys, splits, ["ferplus"] * count, within=False)
+    drops = drops_of(inside, keys, splits)
+    across = drops_of(inside, keys, splits, within=False)
     leaked = np.flatnonzero(listed["duplicate_of_eval"])
     group = listed["duplicate_group"].to_numpy()
     joined = duplicate_groups(count, inside)
@@ -158,10 +158,10 @@ def draw_sheet(data: Path, sources: Sources, pairs: Pairs, out: Path) -> None:
     chosen = np.random.default_rng(0).permutation(inside)[:SHEET_PAIRS]
     sheet = Image.new("L", (10 * 135, (len(chosen) + 9) // 10 * 80))
     draw = ImageDraw.Draw(sheet)
+    shown = pictures_of(path, np.concatenate([pairs.first[chosen], pairs.second[chosen]]))
     for place, row in enumerate(chosen):
         x, y = place % 10 * 135, place // 10 * 80
-        both = pictures_of(path, np.array([pairs.first[row], pairs.second[row]]))
-        for side, picture in enumerate(both):
+        for side, picture in enumerate((shown[place], shown[place + len(chosen)])):
             sheet.paste(Image.fromarray(picture).resize((64, 64)), (x + 65 * side, y))
         draw.text((x, y + 65), f"{pairs.likeness[row]:.3f}", fill=255)
     sheet.save(out)

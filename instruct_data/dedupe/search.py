@@ -1,6 +1,6 @@
 """Pairs of near duplicates among any number of fingerprints, without comparing all with all.
 
-    fingerprints -> hash tables -> rows that share a key -> hashes alike? -> thumbnails alike? -> pair
+    fingerprints -> hash tables -> rows of one key -> hashes alike? -> thumbnails alike? -> pair
 
 Memory is bounded by the block: nothing is held per candidate beyond it, only the pairs found.
 
@@ -20,7 +20,6 @@ from .alignment import likeness
 from .fingerprints import Fingerprints, Thumbs
 from .hashing import (
     BITS,
-    CENTRE,
     ODD,
     OFFSETS,
     PROBED,
@@ -94,9 +93,9 @@ def near_pairs(prints: Fingerprints, least: float = LEAST_LIKENESS) -> Pairs:
     tally = _Tally()
     for start in range(0, len(originals), BLOCK):
         rows = originals[start : start + BLOCK]
-        for near in _candidates(prints.thumbs[rows], tables, tally):
-            near[:, 0] += start
-            _compare(prints.thumbs, originals, near, least, tally)
+        near = _candidates(prints.thumbs[rows], tables, tally)
+        near[:, 0] += start
+        _compare(prints.thumbs, originals, near[near[:, 0] != near[:, 1]], least, tally)
     ones = np.ones(len(equal))
     copies = np.column_stack([equal, 0 * ones, ones])
     return _sorted(np.concatenate([copies, *tally.found]), tally)
@@ -129,16 +128,20 @@ def _first_of_equals(thumbs: Thumbs) -> tuple[Rows, Rows]:
     rows = np.flatnonzero(textured)
     _, places, back = np.unique(digests[rows], return_index=True, return_inverse=True)
     first = rows[places[back]]
-    equal = np.array([a != b and np.array_equal(thumbs[a], thumbs[b]) for a, b in zip(first, rows)])
+    same = (
+        a != b and np.array_equal(thumbs[a], thumbs[b]) for a, b in zip(first, rows, strict=True)
+    )
+    equal = np.fromiter(same, bool, len(rows))
     return rows[~equal], np.column_stack([first, rows])[equal]
 
 
-def _candidates(thumbs: Thumbs, tables: HashTables, tally: _Tally) -> Iterator[Rows]:
-    """Pairs with like hashes, (C, 3): row of the block, place in the tables, mirrored."""
+def _candidates(thumbs: Thumbs, tables: HashTables, tally: _Tally) -> Rows:
+    """Pairs with like hashes, once, (C, 3): row of the block, place in the tables, mirrored."""
     waves = frequencies(thumbs)
     asked = np.concatenate([waves[:, PLAIN], np.where(ODD, -1, 1) * waves[:, MIRRORED]], axis=1)
     margins = (asked - tables.thresholds).reshape(-1, BITS)
-    hashes = packed(margins > 0)
+    hashes, count = packed(margins > 0), len(tables.hashes)
+    codes = [np.zeros(0, np.int64)]
     for table in range(TABLES):
         keys = keys_of(hashes, table, tables.width)
         unsure = np.abs(margins[:, key_places(table, tables.width)]).argpartition(PROBED, axis=1)
@@ -148,7 +151,9 @@ def _candidates(thumbs: Thumbs, tables: HashTables, tally: _Tally) -> Iterator[R
             apart = np.bitwise_count(tables.hashes[place] ^ hashes[query])
             near = apart <= MOST_BITS
             row, number = np.divmod(query[near], N_QUERIES)
-            yield np.unique(np.column_stack([row, place[near], number >= len(PLAIN)]), axis=0)
+            codes.append(np.unique(2 * (row * count + place[near]) + (number >= len(PLAIN))))
+    pairs, mirrored = np.divmod(np.unique(np.concatenate(codes)), 2)
+    return np.column_stack([*np.divmod(pairs, max(count, 1)), mirrored])
 
 
 def _share_key(
@@ -171,7 +176,6 @@ def _share_key(
 
 def _compare(thumbs: Thumbs, rows: Rows, near: Rows, least: float, tally: _Tally) -> None:
     """Hold thumbnails of candidates against each other and keep the pairs that are alike."""
-    near = near[near[:, 0] != near[:, 1]]
     first, second, mirrored = rows[near[:, 0]], rows[near[:, 1]], near[:, 2] > 0
     other = thumbs[second]
     other[mirrored] = other[mirrored][:, :, ::-1]
