@@ -12,13 +12,16 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -26,7 +29,7 @@ from facellm.errors import FaceLLMError
 from facellm.folders import check_place, default_data
 
 from .copies import KINDS, Picture
-from .fingerprints import Fingerprints
+from .fingerprints import Fingerprints, fingerprint
 from .groups import drops_of, duplicate_groups
 from .search import Pairs, near_pairs
 
@@ -51,43 +54,42 @@ class Sources:
     kinds: NDArray[np.str_]
 
 
-def pictures_of(path: Path, rows: range | NDArray[np.int64]) -> list[Picture]:
-    """Some pictures of a set, (H, W) or (H, W, 3) as they are stored."""
-    column = pd.read_parquet(path, columns=["image"])["image"]
-    out = []
-    for row in rows:
-        with Image.open(io.BytesIO(column.iloc[int(row)]["bytes"])) as picture:
-            out.append(np.asarray(picture.convert("L" if picture.mode == "L" else "RGB")))
-    return out
+def pictures_of(path: Path, count: int) -> Iterator[Picture]:
+    """The first pictures of a set, (H, W) or (H, W, 3), as they are stored."""
+    left = count
+    for batch in pq.ParquetFile(path).iter_batches(min(count, 500), columns=["image"]):
+        for value in batch["image"].to_pylist()[:left]:
+            with Image.open(io.BytesIO(value["bytes"])) as picture:
+                yield np.asarray(picture.convert("L" if picture.mode == "L" else "RGB"))
+        left -= len(batch)
+        if left <= 0:
+            return
 
 
 def load(data: Path, limit: int | None, copies: int) -> Sources:
     """Fingerprints of the sets and of copies made of rows drawn from each."""
-    parts, sets, original, kinds = [], [], [], []
-    made: list[tuple[Picture, int, str]] = []
-    start = 0
+    thumbs, made, sets, original, kinds = [], [], [], [], []
     for number, name in enumerate(SETS):
         path = data / f"{name}.parquet"
         if not path.is_file():
             raise FaceLLMError(f"{path}: no such file")
-        total = len(pd.read_parquet(path, columns=[]).index)
-        count = min(total, limit or total)
-        parts.append(Fingerprints.of(pictures_of(path, range(count))))
+        count = min(pq.read_metadata(path).num_rows, limit or sys.maxsize)
         rng = np.random.default_rng((5, number))
-        chosen = np.sort(rng.choice(count, min(copies, count), replace=False))
-        for index, picture in enumerate(pictures_of(path, chosen)):
-            kind = list(KINDS)[index % len(KINDS)]
-            made.append((KINDS[kind](picture, rng), start + int(chosen[index]), kind))
+        chosen = set(rng.choice(count, min(copies, count), replace=False).tolist())
+        for row, picture in enumerate(pictures_of(path, count)):
+            thumbs.append(fingerprint(picture))
+            if row in chosen:
+                kinds.append(list(KINDS)[len(kinds) % len(KINDS)])
+                made.append(fingerprint(KINDS[kinds[-1]](picture, rng)))
+                original.append(len(thumbs) - 1)
         sets += [name] * count
-        original += [-1] * count
-        kinds += [""] * count
-        start += count
-    parts.append(Fingerprints.of(picture for picture, _, _ in made))
-    sets += ["copy"] * len(made)
-    original += [row for _, row, _ in made]
-    kinds += [kind for _, _, kind in made]
-    joined = Fingerprints.concat(parts)
-    return Sources(joined, np.array(sets), np.array(original), np.array(kinds))
+    nobody = [-1] * len(thumbs)
+    return Sources(
+        Fingerprints(np.array(thumbs + made)),
+        np.array(sets + ["copy"] * len(made)),
+        np.array(nobody + original),
+        np.array([""] * len(thumbs) + kinds),
+    )
 
 
 def copy_figures(sources: Sources, pairs: Pairs) -> dict[str, Any]:
@@ -158,11 +160,12 @@ def draw_sheet(data: Path, sources: Sources, pairs: Pairs, out: Path) -> None:
     chosen = np.random.default_rng(0).permutation(inside)[:SHEET_PAIRS]
     sheet = Image.new("L", (10 * 135, (len(chosen) + 9) // 10 * 80))
     draw = ImageDraw.Draw(sheet)
-    shown = pictures_of(path, np.concatenate([pairs.first[chosen], pairs.second[chosen]]))
+    wanted = {*pairs.first[chosen].tolist(), *pairs.second[chosen].tolist()}
+    shown = {row: p for row, p in enumerate(pictures_of(path, count)) if row in wanted}
     for place, row in enumerate(chosen):
         x, y = place % 10 * 135, place // 10 * 80
-        for side, picture in enumerate((shown[place], shown[place + len(chosen)])):
-            sheet.paste(Image.fromarray(picture).resize((64, 64)), (x + 65 * side, y))
+        for side, whose in enumerate((pairs.first[row], pairs.second[row])):
+            sheet.paste(Image.fromarray(shown[int(whose)]).resize((64, 64)), (x + 65 * side, y))
         draw.text((x, y + 65), f"{pairs.likeness[row]:.3f}", fill=255)
     sheet.save(out)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alignment import likeness
-from .fingerprints import Fingerprints, Thumbs
+from .fingerprints import SIDE, Fingerprints, Thumbs
 from .hashing import (
     BITS,
     ODD,
@@ -35,6 +35,7 @@ BLOCK = 128  # rows asked for at once
 MOST_BITS = 14  # of 64 in which hashes of near duplicates may differ
 LEAST_LIKENESS = 0.86
 MOST_IN_KEY = 1000  # rows of one key that are looked at
+PIXELS = SIDE * SIDE
 MOST_AT_ONCE = 1 << 21  # candidates held at once
 Rows = NDArray[np.int64]
 
@@ -118,11 +119,11 @@ def _first_of_equals(thumbs: Thumbs) -> tuple[Rows, Rows]:
 
     Pictures without texture are in neither: nothing says that two of them are copies.
     """
-    weights = np.random.default_rng(0).integers(0, 1 << 63, thumbs[0].size // 8, np.uint64)
+    weights = np.random.default_rng(0).integers(0, 1 << 63, PIXELS // 8, np.uint64)
     digests = np.zeros(len(thumbs), np.uint64)
     textured = np.zeros(len(thumbs), bool)
     for start in range(0, len(thumbs), 4096):
-        block = np.ascontiguousarray(thumbs[start : start + 4096]).reshape(-1, thumbs[0].size)
+        block = np.ascontiguousarray(thumbs[start : start + 4096]).reshape(-1, PIXELS)
         digests[start : start + 4096] = (block.view("<u8") * (2 * weights + 1)).sum(axis=1)
         textured[start : start + 4096] = (block != block[:, :1]).any(axis=1)
     rows = np.flatnonzero(textured)
