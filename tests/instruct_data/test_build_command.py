@@ -84,7 +84,7 @@ def test_a_set_without_rows_and_a_column_that_is_missing_are_told(folder, capsys
         "sources: [{reader: utkface, path: utk.parquet}]\nannotators: "
         '["corpus_toys:LabelAnnotator"]\n'
     )
-    assert "['age', 'gender'" in refused(capsys, "build", "toys.yaml", "-o", "d")
+    assert "no column 'age'" in refused(capsys, "build", "toys.yaml", "-o", "d")
 
 
 def test_the_help_names_every_sub_verb():

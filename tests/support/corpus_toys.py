@@ -19,7 +19,7 @@ from facellm.instruct_data.corpus.config import (
     PluginConfig,
     SourceConfig,
 )
-from facellm.instruct_data.corpus.record import Exchange
+from facellm.instruct_data.corpus.record import Exchange, Rejection
 from facellm.instruct_data.row import FaceRow
 
 SIDE = 40
@@ -49,11 +49,14 @@ def read_toys(path, rows=20, same=0):
         )
 
 
-def read_endless(path, rows=100):
-    """The same picture again and again, cheap, for measuring memory."""
-    picture = toy_picture(0)
-    for number in range(rows):
-        yield FaceRow(source="endless", key=str(number), split="train", picture=picture, age=30)
+def read_some_bad(path):
+    """The toys, every third of them refused by the reader."""
+    for number, row in enumerate(read_toys(path, rows=12)):
+        if number % 3 == 1:
+            where = f"{path}, row {number}"
+            yield Rejection("toys", row.key, "read", "label outside the set", "age 200", where)
+        else:
+            yield row
 
 
 class LabelAnnotator:

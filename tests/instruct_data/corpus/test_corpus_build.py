@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -55,6 +56,19 @@ def test_every_row_is_a_record_or_a_rejection(whole):
     assert counts["turns"] == 3 * len(kept)
     assert counts["tasks"]["age"] == {"rows": 18, "records": 18, "turns": 36}
     assert sum(at["rows"] for at in counts["splits"].values()) == 18
+
+
+def test_rows_that_a_reader_refuses_are_counted_whatever_their_split(tmp_path):
+    source = replace(CONFIG.sources[0], reader="corpus_toys:read_some_bad", options={})
+    source = replace(source, splits=("train",))
+    config = replace(CONFIG, sources=(source,), dedupe=DUPLICATES)
+    counts = build(config, tmp_path / "out", data=tmp_path)
+    reasons = {"read: label outside the set": 4, "decode: unreadable picture": 0}
+    assert counts["rejected"]["toys"] == {k: v for k, v in reasons.items() if v}
+    assert counts["splits"].keys() == {"train"}
+    kept = counts["splits"]["train"]["rows"]
+    assert counts["rows"] == 4 + kept
+    assert counts["read"][0]["other_splits"] == 12 - counts["rows"]
 
 
 def test_a_file_holds_one_split_only(whole):

@@ -182,6 +182,15 @@ def test_exchanges_are_bounded_per_task_and_drawn_by_seed():
     assert first.exchanges == again.exchanges != other.exchanges
 
 
+def test_what_an_annotator_could_not_say_is_rejected_by_its_own_reason():
+    annotator = LabelAnnotator()
+    lost = Rejection("toys", "1", "openai", "no answer")
+    annotator.annotate = lambda drafts: [lost, (Exchange("age", "age", "3."),)]
+    out, said = Annotate([LabelAnnotator(), annotator], 9)([draft("1"), draft("2")])
+    assert out == lost
+    assert len(said.exchanges) == 4
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [((), "nothing to say"), ((Exchange("age", "age", "<image> 3"),), "image mark in the text")],
