@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from facellm.labels import EXPRESSIONS
@@ -118,12 +120,13 @@ def image_ref(draft: Draft, source: SourceConfig, data: Path) -> ImageRef:
         path = path.relative_to(data)
     data_bytes = None
     if source.embed:
-        data_bytes = png(draft) if moment else row.load()
+        assert draft.picture is not None
+        data_bytes = png(draft.picture) if moment else row.load()
     return ImageRef(path.as_posix() + moment, data_bytes)
 
 
-def png(draft: Draft) -> bytes:
-    """The decoded frame of a clip as PNG."""
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """The decoded frame of a clip, (H, W, 3), as PNG."""
     file = io.BytesIO()
-    Image.fromarray(draft.picture).save(file, "PNG")
+    Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()

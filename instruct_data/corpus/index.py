@@ -73,7 +73,7 @@ def make_index(job: Job) -> None:
         file = folder.index / f"fingerprints-{shard:05d}.npz"
         if shard in job.part and not file.is_file():
             with folder.locked(shard), atomic_file(file) as out:
-                np.savez(out, **fingerprints_of(items, dedupe))
+                np.savez(out, **fingerprints_of(items, dedupe))  # type: ignore[arg-type]
     folder.tell_rows(stream.totals())
 
 

@@ -15,7 +15,7 @@ from typing import cast
 
 import numpy as np
 
-from .config import CorpusConfig
+from .config import CorpusConfig, FacesMode
 from .decode import Decode
 from .faces import Faces
 from .filters import PictureFilter
@@ -36,7 +36,7 @@ from .wording_step import Templates
 
 def new_steps(config: CorpusConfig) -> list[Step]:
     """Every step of a config but the search for duplicates, in order."""
-    modes = [source.faces for source in config.sources]
+    modes: list[FacesMode] = [source.faces for source in config.sources]
     annotators = [new_plugin(ANNOTATORS, c, "annotator") for c in config.annotators]
     steps: list[Step] = [
         Decode(),

@@ -69,7 +69,7 @@ class _Reader:
             plain = self.plain(node) if isinstance(node, self.yaml.ScalarNode) else node
             inner = [other for other in get_args(kind) if other is not NoneType]
             return None if plain is None else self.value(node, inner[0], name)
-        if dataclasses.is_dataclass(kind):
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
             return self.dataclass(node, kind, name)
         if get_origin(kind) is tuple:
             if not isinstance(node, self.yaml.SequenceNode):
