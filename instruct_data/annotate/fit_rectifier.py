@@ -36,6 +36,7 @@ from .rectify import RectifyStep, named_shares, unit_shares
 from .rectify_reader import Floats, Rectifier, expression_scores, features, unit_scores
 
 STRENGTH = 0.05  # inverse of the L2 penalty; chosen on validation renders
+GRADIENT = 1e-3  # of the mean loss at which a fit has converged
 BOUND_ROWS = 800  # validation rows behind a bound
 SEED = 5
 LOST = (0.02, 0.03, 0.05, 0.08, 0.1)
@@ -114,10 +115,10 @@ def fit(cache: Path, published: bool, geometry: Geometry) -> Rectifier:
     seen = features(renders.points, geometry)
     mean, std = seen.mean(axis=0), seen.std(axis=0) + 1e-6
     units = [
-        LogisticRegression(C=STRENGTH, max_iter=1000).fit((seen - mean) / std, active)
+        LogisticRegression(C=STRENGTH, max_iter=1000, tol=GRADIENT).fit((seen - mean) / std, active)
         for active in renders.labels.T
     ]
-    named = LogisticRegression(C=STRENGTH, max_iter=1000)
+    named = LogisticRegression(C=STRENGTH, max_iter=1000, tol=GRADIENT)
     named.fit((features(faces.points, geometry) - mean) / std, faces.labels)
     if named.classes_.tolist() != list(range(len(EXPRESSIONS))):
         raise FaceLLMError(f"{cache / 'ferplus'}: not every expression is among the labels")
