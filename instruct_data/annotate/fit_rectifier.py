@@ -7,8 +7,17 @@ Command::
 
 Units are fitted on the training renders and expressions on the training faces of FER+; the bounds
 come from validation rows, the figures from test identities, with labels of other renders in the
-place of the right ones. ``--points published`` reads the renders' exact points instead of those the
-landmark network finds.
+place of the right ones: another expression, or units of which at most a third are shared.
+``--points published`` reads the renders' exact points instead of those the landmark network finds.
+
+Measured on 500 test rows each, every reader allowed to lose .05 of the right labels::
+
+                                    wrong labels rejected   right ones rejected
+    units, exact points                      .986                   .078
+    units, points found                      .810                   .066
+    expressions of FER+, points found        .906                   .094
+
+On points that were found the landmarks' own error hides most units from the second reader.
 """
 
 from __future__ import annotations
