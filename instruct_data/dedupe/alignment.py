@@ -1,0 +1,100 @@
+"""How alike two fingerprints are, at the shift at which they are most alike.
+
+Slow changes of light are taken off first: two faces under one lamp agree in them, and two copies of
+one picture agree in the rest too. Then the correlation of the middle of one with every window of
+the other (up to 2 of 24 pixels away), and a parabola through the best and its neighbours: between
+whole pixels a copy's correlation falls to .75, and strangers reach that too.
+
+Shapes: K pairs, W windows, fingerprints of 24 x 24 pixels.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .fingerprints import MIDDLE, SIDE, SPREAD, Thumbs
+from .hashing import OFFSETS, REACH, WINDOW
+
+LIGHT = 3.0  # pixels of the thumbnail, sigma of what counts as light
+LEAST_DETAIL = 0.1 * SPREAD  # grey levels: a smooth ramp has no detail to compare
+PIXELS = WINDOW * WINDOW
+BLOCK = 512
+Floats = NDArray[np.float32]
+
+
+def _blur() -> Floats:
+    """(24, 24): a column of pixels times this is the column's slow changes."""
+    return cv2.GaussianBlur(np.eye(SIDE, dtype=np.float32), (1, 0), sigmaX=1e-3, sigmaY=LIGHT)
+
+
+def _windows() -> Floats:
+    """(576, W): which pixels a window holds."""
+    held = np.zeros((SIDE, SIDE, len(OFFSETS)), np.float32)
+    for number, (dy, dx) in enumerate(OFFSETS):
+        held[REACH + dy :, REACH + dx :, number][:WINDOW, :WINDOW] = 1
+    return held.reshape(-1, len(OFFSETS))
+
+
+BLUR, WINDOWS = _blur(), _windows()
+
+
+def likeness(first: Thumbs, second: Thumbs) -> Floats:
+    """Best correlation of pairs over shifts.
+
+    Args:
+        first: (K, 24, 24).
+        second: (K, 24, 24); mirror it beforehand to compare with its mirror image.
+
+    Returns:
+        (K,) in [-1, 1]; 0 where one of the two has no detail.
+    """
+    parts = [
+        _block(first[start : start + BLOCK], second[start : start + BLOCK])
+        for start in range(0, len(first), BLOCK)
+    ]
+    return np.concatenate([np.zeros(0, np.float32), *parts])
+
+
+def detail(thumbs: Thumbs) -> Floats:
+    """(K, 24, 24) fingerprints -> the same without slow changes, float32."""
+    values = thumbs.astype(np.float32) - MIDDLE
+    return values - BLUR @ values @ BLUR.T
+
+
+def _block(first: Thumbs, second: Thumbs) -> Floats:
+    one = detail(first)[:, REACH : SIDE - REACH, REACH : SIDE - REACH]
+    one = one - one.mean(axis=(1, 2), keepdims=True)
+    own = np.sqrt(np.einsum("kyx,kyx->k", one, one))[:, None]
+    picture = detail(second)
+    other = picture.reshape(len(second), -1)
+    variance = (other**2) @ WINDOWS - (other @ WINDOWS) ** 2 / PIXELS
+    norms = np.sqrt(np.maximum(variance, 0))
+    products = np.stack(
+        [
+            np.einsum(
+                "kyx,kyx->k", one, picture[:, REACH + dy :, REACH + dx :][:, :WINDOW, :WINDOW]
+            )
+            for dy, dx in OFFSETS
+        ],
+        axis=1,
+    )
+    bar = LEAST_DETAIL * WINDOW  # of a norm
+    good = (norms > bar) & (own > bar)
+    return _peak(np.where(good, products / np.maximum(norms * own, 1e-6), 0))
+
+
+def _peak(correlations: Floats) -> Floats:
+    """(K, W) correlations at whole pixels -> (K,) the highest between them, at most 1."""
+    edge = 2 * REACH + 1
+    table = np.pad(correlations.reshape(-1, edge, edge), ((0, 0), (1, 1), (1, 1)), mode="reflect")
+    rows = np.arange(len(table))
+    y, x = np.divmod(correlations.argmax(axis=1), edge)
+    best = table[rows, y + 1, x + 1]
+    gain = np.zeros_like(best)
+    for dy, dx in ((0, 1), (1, 0)):
+        before, after = table[rows, y + 1 - dy, x + 1 - dx], table[rows, y + 1 + dy, x + 1 + dx]
+        bend = 2 * best - before - after  # at the edge both are the same, and nothing is gained
+        gain += (after - before) ** 2 / (8 * np.maximum(bend, 1e-6))
+    return np.minimum(best + gain, 1)
