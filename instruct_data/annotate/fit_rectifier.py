@@ -7,8 +7,17 @@ Command::
 
 Units are fitted on the training renders and expressions on the training faces of FER+; the bounds
 come from validation rows, the figures from test identities, with labels of other renders in the
-place of the right ones. ``--points published`` reads the renders' exact points instead of those the
-landmark network finds.
+place of the right ones: another expression, or units of which at most a third are shared.
+``--points published`` reads the renders' exact points instead of those the landmark network finds.
+
+Measured on 500 test rows each, every reader allowed to lose .05 of the right labels::
+
+                                    wrong labels rejected   right ones rejected
+    units, exact points                      .986                   .078
+    units, points found                      .810                   .066
+    expressions of FER+, points found        .906                   .094
+
+On points that were found the landmarks' own error hides most units from the second reader.
 """
 
 from __future__ import annotations
@@ -36,6 +45,7 @@ from .rectify import RectifyStep, named_shares, unit_shares
 from .rectify_reader import Floats, Rectifier, expression_scores, features, unit_scores
 
 STRENGTH = 0.05  # inverse of the L2 penalty; chosen on validation renders
+GRADIENT = 1e-3  # of the mean loss at which a fit has converged
 BOUND_ROWS = 800  # validation rows behind a bound
 SEED = 5
 LOST = (0.02, 0.03, 0.05, 0.08, 0.1)
@@ -114,10 +124,10 @@ def fit(cache: Path, published: bool, geometry: Geometry) -> Rectifier:
     seen = features(renders.points, geometry)
     mean, std = seen.mean(axis=0), seen.std(axis=0) + 1e-6
     units = [
-        LogisticRegression(C=STRENGTH, max_iter=1000).fit((seen - mean) / std, active)
+        LogisticRegression(C=STRENGTH, max_iter=1000, tol=GRADIENT).fit((seen - mean) / std, active)
         for active in renders.labels.T
     ]
-    named = LogisticRegression(C=STRENGTH, max_iter=1000)
+    named = LogisticRegression(C=STRENGTH, max_iter=1000, tol=GRADIENT)
     named.fit((features(faces.points, geometry) - mean) / std, faces.labels)
     if named.classes_.tolist() != list(range(len(EXPRESSIONS))):
         raise FaceLLMError(f"{cache / 'ferplus'}: not every expression is among the labels")

@@ -26,8 +26,8 @@ from .grammar_annotator import Teller
 CROP_SIDE = 448  # pixels; a smaller picture is sent as it is
 # Topic of a description -> task, intent and the sentence that states the label first.
 TOPICS: dict[str, tuple[str, str, Teller]] = {
-    "expression": ("expression", "why", people.tell_expression),
-    "action_units": ("action_units", "why", picture.tell_units),
+    "expression": ("expression", "expression", people.tell_expression),
+    "action_units": ("action_units", "action_units", picture.tell_units),
     "age": ("age", "age", people.tell_age),
     "attributes": ("attributes", "attributes", picture.tell_attributes),
     "deepfake": ("deepfake", "deepfake", picture.tell_fake),

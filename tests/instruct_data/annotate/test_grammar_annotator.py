@@ -15,12 +15,14 @@ from facellm.errors import FaceLLMError
 from facellm.instruct_data.annotate import phrases, phrases_seen
 from facellm.instruct_data.annotate.attributes import INVERTED, VISIBLE, WITHHELD
 from facellm.instruct_data.annotate.facts import facts_of, shipped_geometry, votes_of
-from facellm.instruct_data.annotate.families import FAMILIES, METHODS
+from facellm.instruct_data.annotate.families import FAMILIES, METHODS, REGIONS
 from facellm.instruct_data.annotate.grammar_annotator import GrammarAnnotator
 from facellm.instruct_data.annotate.row_claims import contradictions, wrong_unit_names
 from facellm.instruct_data.corpus.record import TASKS
+from facellm.instruct_data.forge.families import FAMILIES as forged
 from facellm.instruct_data.grammar_sentences import AGREEMENT, expression_noun
 from facellm.labels import ACTION_UNITS, EXPRESSIONS, FACS
+from facellm.regions import REGION_SLICES
 
 ANNOTATOR = GrammarAnnotator(limits=0.0, most=30)
 SMILE = points(lift_by=0.08, open_by=0.15)
@@ -127,6 +129,12 @@ def test_age_gender_mask_and_make_are_read_back():
     assert all(parse_answer(answer)[0].mask for answer in said(real, "mask"))
     assert all(parse_answer(answer)[0].generated is False for answer in said(real, "deepfake"))
     assert said(real, "forgery_family") == []
+
+
+def test_every_forgery_that_can_be_made_and_every_region_has_words():
+    assert {method for family in forged.values() for method in family.methods} == set(METHODS)
+    assert set(forged) == set(FAMILIES) - {"stylegan2"}
+    assert set(REGIONS) == set(REGION_SLICES)
 
 
 def test_a_forgery_of_ours_is_told_by_what_was_done_and_where():
