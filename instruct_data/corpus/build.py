@@ -26,11 +26,13 @@ import torch
 
 from facellm.errors import FaceLLMError
 
+from ..readers import READERS
 from .assembly import records_of
 from .config import CorpusConfig
 from .finish import finish
 from .folder import CorpusFolder
-from .index import Duplicates, drops_of, make_index
+from .index import Duplicates, drops_of, make_index, new_dedupe
+from .plugins import read_source
 from .record import Draft, Outcome, Rejection, Step
 from .rows import Item, Job, Part, RowStream, first_outcome
 from .shards import ShardWriter
@@ -74,6 +76,7 @@ def build(
 
 def run(job: Job, workers: int = 1, tell: Tell = silent) -> dict[str, Any] | None:
     """Do a job in one or several processes; see ``build``."""
+    check_names(job)
     CorpusFolder(job.out).open(job.config)
     check_new(job)
     jobs = job.split(workers)
@@ -83,6 +86,22 @@ def run(job: Job, workers: int = 1, tell: Tell = silent) -> dict[str, Any] | Non
         tell(f"{len(drops_of(job))} near duplicates are left out")
     in_processes(partial(build_part, tell=tell), jobs)
     return finish(CorpusFolder(job.out), job.config)
+
+
+def check_names(job: Job) -> None:
+    """What a config names must exist before the folder is touched.
+
+    Raises:
+        FaceLLMError: If a source's reader, options or path, a step or its options do not.
+    """
+    new_steps(job.config)
+    for source in job.config.sources:
+        read_source(source, job.data)
+        path = job.data / source.path
+        if source.reader in READERS and not path.exists():  # a user's own may need no path
+            raise FaceLLMError(f"{path}: no such file or folder (reader {source.reader!r})")
+    if job.config.dedupe is not None:
+        new_dedupe(job)
 
 
 def check_new(job: Job) -> None:

@@ -35,7 +35,9 @@ def add_job_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--out", metavar="FOLDER", type=Path, required=True, help="folder of the corpus"
     )
     parser.add_argument(
-        "--data", type=Path, help="folder of the sets (default: FACELLM_DATA or ../shared/data)"
+        "--data",
+        type=Path,
+        help="folder of the sets (default: that of CONFIG; for local FACELLM_DATA)",
     )
     parser.add_argument("--shard", metavar="I/N", default="1/1", help="part of N, from 1/N to N/N")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
@@ -53,9 +55,9 @@ def job_of(args: argparse.Namespace) -> Job:
     if args.workers < 1:
         raise FaceLLMError(f"--workers {args.workers} is less than 1")
     part = Part.parse(args.shard)
-    data = args.data or default_data()
-    if not data.is_dir():
-        raise FaceLLMError(f"{data}: no such folder of data; --data names another")
     own, file = CONFIGS / f"{args.config}.yaml", Path(args.config)
     file = own if own.is_file() and not file.exists() else file
+    data = args.data or (default_data() if file == own else file.parent)
+    if not data.is_dir():
+        raise FaceLLMError(f"{data}: no such folder of data; --data names another")
     return Job(load_config(file), data, args.out, part, getattr(args, "resume", False))

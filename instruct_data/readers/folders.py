@@ -123,7 +123,7 @@ def tree_rows(root: Path, naming: Naming) -> Iterator[Read]:
 def read_class_folders(
     path: Path,
     *,
-    source: str,
+    source: str = "",
     field: str = "expression",
     classes: Mapping[str, Any] | None = None,
     licence: str = SOURCES["class_folders"].terms,
@@ -132,14 +132,14 @@ def read_class_folders(
 
     Args:
         path: Folder of the set.
-        source: Its name.
+        source: Its name; that of the folder if empty.
         field: What the folders name: expression, behaviour, mask, fake or male.
         classes: Folder -> value, where the names are not common words for expressions.
         licence: Its terms.
     """
     if field not in FIELDS:
         raise FaceLLMError(f"field {field!r} is none of {', '.join(FIELDS)}")
-    return tree_rows(Path(path), Naming(source, licence, field, classes))
+    return tree_rows(Path(path), Naming(source or Path(path).name, licence, field, classes))
 
 
 def read_infer(path: Path, **options: Any) -> Iterator[Read]:

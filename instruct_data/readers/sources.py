@@ -153,4 +153,16 @@ SOURCES = {
     ),
     "class_folders": Source("Folder a class", "folder/[split/]class/picture", "as named", UNKNOWN),
     "plain_csv": Source("Plain CSV", "a CSV file and its options", "as mapped", UNKNOWN),
+    "forged": Source(
+        "Forgeries made by `facellm build forge`",
+        "the folder it wrote",
+        "manipulated or not, family, mask, regions",
+        "those of the set the pictures were made from",
+    ),
+    "synth": Source(
+        "Renders made by `facellm build synth`",
+        "the folder it wrote",
+        "action units, points, pose, light, skin",
+        "ICT-FaceKit light: MIT",
+    ),
 }

@@ -1,5 +1,6 @@
 """``facellm build``: from a config to a corpus and on, and what is said where it cannot."""
 
+import argparse
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from corpus_toys import files_of
 
 from facellm.cli import main
 from facellm.instruct_data.build_command import DESCRIPTION, SUBVERBS
+from facellm.instruct_data.corpus.build_parser import job_of
 
 CONFIG = """\
 name: toys
@@ -85,6 +87,37 @@ def test_a_set_without_rows_and_a_column_that_is_missing_are_told(folder, capsys
         '["corpus_toys:LabelAnnotator"]\n'
     )
     assert "no column 'age'" in refused(capsys, "build", "toys.yaml", "-o", "d")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("corpus_toys:read_toys", "plain_csw"), "unknown reader 'plain_csw'"),
+        (("LabelAnnotator", "NoAnnotator"), "cannot be imported"),
+        (("corpus_toys:read_toys", "class_folders"), "toys: no such file or folder"),
+        (("options: {rows: 20}", "options: {rowz: 20}"), "rowz"),
+    ],
+)
+def test_a_wrong_name_in_a_config_is_told_before_a_folder_is_made(folder, capsys, change, message):
+    text = CONFIG.replace(*change)
+    text = text.replace(", options: {rows: 20}", "") if "class_folders" in text else text
+    (folder / "toys.yaml").write_text(text)
+    assert message in refused(capsys, "build", "toys.yaml", "-o", "corpus")
+    assert not (folder / "corpus").exists()
+
+
+def test_paths_of_a_config_start_from_its_own_folder(folder, monkeypatch):
+    sets = folder / "sets"
+    (sets / "faces" / "happiness").mkdir(parents=True)
+    monkeypatch.delenv("FACELLM_DATA")
+    (sets / "mine.yaml").write_text(
+        "sources: [{reader: class_folders, path: faces, faces: none}]\n"
+        'annotators: ["corpus_toys:LabelAnnotator"]\n'
+    )
+    args = argparse.Namespace(
+        config=str(sets / "mine.yaml"), data=None, shard="1/1", workers=1, out=folder / "out"
+    )
+    assert job_of(args).data == sets
 
 
 def test_the_help_names_every_sub_verb():
