@@ -1,7 +1,8 @@
 """How alike two fingerprints are, at the shift at which they are most alike.
 
-Slow changes of light are taken off first: two faces under one lamp agree in them, and two copies of
-one picture agree in the rest too. Then the correlation of the middle of one with every window of
+What is compared is a band between fine and coarse. Coarse changes are taken off: they are the lamp
+and the shape that all faces share (of aligned faces, .9 of strangers' correlation). The finest are
+taken off too, since they move most when a copy is shifted by half a pixel. Then the correlation of the middle of one with every window of
 the other (up to 2 of 24 pixels away), and a parabola through the best and its neighbours: between
 whole pixels a copy's correlation falls to .75, and strangers reach that too.
 
@@ -17,16 +18,16 @@ from numpy.typing import NDArray
 from .fingerprints import MIDDLE, SIDE, SPREAD, Thumbs
 from .hashing import OFFSETS, REACH, WINDOW
 
-LIGHT = 3.0  # pixels of the thumbnail, sigma of what counts as light
-LEAST_DETAIL = 0.1 * SPREAD  # grey levels: a smooth ramp has no detail to compare
+FINE, COARSE = 0.7, 1.5  # pixels of the thumbnail, sigmas between which the band lies
+LEAST_DETAIL = 0.025 * SPREAD  # grey levels: a smooth ramp has no detail to compare
 PIXELS = WINDOW * WINDOW
 BLOCK = 512
 Floats = NDArray[np.float32]
 
 
-def _blur() -> Floats:
-    """(24, 24): a column of pixels times this is the column's slow changes."""
-    return cv2.GaussianBlur(np.eye(SIDE, dtype=np.float32), (1, 0), sigmaX=1e-3, sigmaY=LIGHT)
+def _blur(sigma: float) -> Floats:
+    """(24, 24): this times a column of pixels is the column blurred."""
+    return cv2.GaussianBlur(np.eye(SIDE, dtype=np.float32), (1, 0), sigmaX=sigma, sigmaY=sigma)
 
 
 def _windows() -> Floats:
@@ -37,7 +38,7 @@ def _windows() -> Floats:
     return held.reshape(-1, len(OFFSETS))
 
 
-BLUR, WINDOWS = _blur(), _windows()
+SMOOTH, SMOOTHER, WINDOWS = _blur(FINE), _blur(COARSE), _windows()
 
 
 def likeness(first: Thumbs, second: Thumbs) -> Floats:
@@ -58,9 +59,9 @@ def likeness(first: Thumbs, second: Thumbs) -> Floats:
 
 
 def detail(thumbs: Thumbs) -> Floats:
-    """(K, 24, 24) fingerprints -> the same without slow changes, float32."""
+    """(K, 24, 24) fingerprints -> the band of them that is compared, float32."""
     values = thumbs.astype(np.float32) - MIDDLE
-    return values - BLUR @ values @ BLUR.T
+    return SMOOTH @ values @ SMOOTH.T - SMOOTHER @ values @ SMOOTHER.T
 
 
 def _block(first: Thumbs, second: Thumbs) -> Floats:

@@ -33,7 +33,7 @@ from .hashing import (
 
 BLOCK = 128  # rows asked for at once
 MOST_BITS = 14  # of 64 in which hashes of near duplicates may differ
-LEAST_LIKENESS = 0.86
+LEAST_LIKENESS = 0.915
 MOST_IN_KEY = 1000  # rows of one key that are looked at
 PIXELS = SIDE * SIDE
 MOST_AT_ONCE = 1 << 21  # candidates held at once
@@ -44,7 +44,7 @@ Rows = NDArray[np.int64]
 PLAIN = np.array([w for w, (dy, dx) in enumerate(OFFSETS) if (dy, dx) >= (0, 0)])
 MIRRORED = np.array([w for w, (dy, _) in enumerate(OFFSETS) if dy >= 0])
 N_QUERIES = len(PLAIN) + len(MIRRORED)
-_PROBES = np.arange(1 << PROBED)[:, None] >> np.arange(PROBED) & 1  # (16, 4) which bits to turn
+_PROBES = np.arange(1 << PROBED)[:, None] >> np.arange(PROBED) & 1  # which bits to turn
 
 
 @dataclass(eq=False)
