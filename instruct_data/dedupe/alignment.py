@@ -1,10 +1,10 @@
 """How alike two fingerprints are, at the shift at which they are most alike.
 
 What is compared is a band between fine and coarse. Coarse changes are taken off: they are the lamp
-and the shape that all faces share (of aligned faces, .9 of strangers' correlation). The finest are
-taken off too, since they move most when a copy is shifted by half a pixel. Then the correlation of the middle of one with every window of
-the other (up to 2 of 24 pixels away), and a parabola through the best and its neighbours: between
-whole pixels a copy's correlation falls to .75, and strangers reach that too.
+and the shape that all faces share, and aligned strangers agree in them. The finest are taken off
+too: they move most when a copy is shifted by half a pixel. Then the correlation of the middle of
+one with every window of the other (up to 2 of 24 pixels away), and a parabola through the best and
+its neighbours, since the best shift lies between whole pixels.
 
 Shapes: K pairs, W windows, fingerprints of 24 x 24 pixels.
 """

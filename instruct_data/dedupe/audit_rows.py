@@ -223,7 +223,6 @@ def record_face(
     record: dict[str, Any], picture: bytes | Path, given: Input, left_out: LeftOut
 ) -> Iterator[LabelledFace]:
     """The face of a record, cut out by its stored box and points; none where it is left out."""
-
     stored = [stored_face(face) for face in record["faces"]]
     find = (lambda _: stored[0]) if stored else given.find
     crop = cut_out(picture, find, left_out, record["id"])
