@@ -27,7 +27,8 @@ Floats = NDArray[np.float32]
 
 def _blur(sigma: float) -> Floats:
     """(24, 24): this times a column of pixels is the column blurred."""
-    return cv2.GaussianBlur(np.eye(SIDE, dtype=np.float32), (1, 0), sigmaX=sigma, sigmaY=sigma)
+    eye = np.eye(SIDE, dtype=np.float32)
+    return cv2.GaussianBlur(eye, (1, 0), sigmaX=sigma, sigmaY=sigma).astype(np.float32)
 
 
 def _windows() -> Floats:
@@ -55,7 +56,7 @@ def likeness(first: Thumbs, second: Thumbs) -> Floats:
         _block(first[start : start + BLOCK], second[start : start + BLOCK])
         for start in range(0, len(first), BLOCK)
     ]
-    return np.concatenate([np.zeros(0, np.float32), *parts])
+    return np.concatenate([np.zeros(0), *parts]).astype(np.float32)
 
 
 def detail(thumbs: Thumbs) -> Floats:
