@@ -1,9 +1,10 @@
 """How alike two fingerprints are, at the shift at which they are most alike.
 
-Slow changes of light are taken off first: two faces under one lamp agree in them, and two copies of
-one picture agree in the rest too. Then the correlation of the middle of one with every window of
-the other (up to 2 of 24 pixels away), and a parabola through the best and its neighbours: between
-whole pixels a copy's correlation falls to .75, and strangers reach that too.
+What is compared is a band between fine and coarse. Coarse changes are taken off: they are the lamp
+and the shape that all faces share, and aligned strangers agree in them. The finest are taken off
+too: they move most when a copy is shifted by half a pixel. Then the correlation of the middle of
+one with every window of the other (up to 2 of 24 pixels away), and a parabola through the best and
+its neighbours, since the best shift lies between whole pixels.
 
 Shapes: K pairs, W windows, fingerprints of 24 x 24 pixels.
 """
@@ -17,16 +18,17 @@ from numpy.typing import NDArray
 from .fingerprints import MIDDLE, SIDE, SPREAD, Thumbs
 from .hashing import OFFSETS, REACH, WINDOW
 
-LIGHT = 3.0  # pixels of the thumbnail, sigma of what counts as light
-LEAST_DETAIL = 0.1 * SPREAD  # grey levels: a smooth ramp has no detail to compare
+FINE, COARSE = 0.7, 1.5  # pixels of the thumbnail, sigmas between which the band lies
+LEAST_DETAIL = 0.025 * SPREAD  # grey levels: a smooth ramp has no detail to compare
 PIXELS = WINDOW * WINDOW
 BLOCK = 512
 Floats = NDArray[np.float32]
 
 
-def _blur() -> Floats:
-    """(24, 24): a column of pixels times this is the column's slow changes."""
-    return cv2.GaussianBlur(np.eye(SIDE, dtype=np.float32), (1, 0), sigmaX=1e-3, sigmaY=LIGHT)
+def _blur(sigma: float) -> Floats:
+    """(24, 24): this times a column of pixels is the column blurred."""
+    eye = np.eye(SIDE, dtype=np.float32)
+    return cv2.GaussianBlur(eye, (1, 0), sigmaX=sigma, sigmaY=sigma).astype(np.float32)
 
 
 def _windows() -> Floats:
@@ -37,7 +39,7 @@ def _windows() -> Floats:
     return held.reshape(-1, len(OFFSETS))
 
 
-BLUR, WINDOWS = _blur(), _windows()
+SMOOTH, SMOOTHER, WINDOWS = _blur(FINE), _blur(COARSE), _windows()
 
 
 def likeness(first: Thumbs, second: Thumbs) -> Floats:
@@ -54,13 +56,13 @@ def likeness(first: Thumbs, second: Thumbs) -> Floats:
         _block(first[start : start + BLOCK], second[start : start + BLOCK])
         for start in range(0, len(first), BLOCK)
     ]
-    return np.concatenate([np.zeros(0, np.float32), *parts])
+    return np.concatenate([np.zeros(0), *parts]).astype(np.float32)
 
 
 def detail(thumbs: Thumbs) -> Floats:
-    """(K, 24, 24) fingerprints -> the same without slow changes, float32."""
+    """(K, 24, 24) fingerprints -> the band of them that is compared, float32."""
     values = thumbs.astype(np.float32) - MIDDLE
-    return values - BLUR @ values @ BLUR.T
+    return SMOOTH @ values @ SMOOTH.T - SMOOTHER @ values @ SMOOTHER.T
 
 
 def _block(first: Thumbs, second: Thumbs) -> Floats:

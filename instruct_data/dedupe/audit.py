@@ -26,7 +26,7 @@ from facellm.geometry import align
 
 from .bank import NEIGHBOURS, Floats, NeighbourLabelBank, neighbour_targets, neighbours
 
-ROUNDS = 20  # updates of the bank: a tenth of the given label stays
+ROUNDS = 15  # updates of the bank: a fifth of the given label stays
 STRENGTH = 0.003  # of the classifier's fit (scikit-learn's C): far from learning labels by heart
 FEWEST = 4  # samples of a class, so that each half is likely to hold some
 

@@ -69,7 +69,10 @@ def figures(found: Audit, flipped: NDArray[np.bool_]) -> dict[str, Any]:
         "auc": round(area_under_curve(scores, hit), 4),
         "precision_at_20_percent": round(float(top.mean()), 4),
         "suspicious": int(suspicious.sum()),
-        "precision_of_suspicious": round(float(hit[suspicious].mean()), 4),
+        "precision_of_suspicious": round(
+            float(hit[suspicious].sum() / max(suspicious.sum(), 1)), 4
+        ),
+        "found_by_suspicious": round(float(hit[suspicious].sum() / max(hit.sum(), 1)), 4),
     }
 
 

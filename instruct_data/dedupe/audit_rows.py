@@ -223,15 +223,15 @@ def record_face(
     record: dict[str, Any], picture: bytes | Path, given: Input, left_out: LeftOut
 ) -> Iterator[LabelledFace]:
     """The face of a record, cut out by its stored box and points; none where it is left out."""
-
-    def stored(pixels: Rgb) -> Face | None:
-        if not record["faces"]:
-            return None if given.find is None else given.find(pixels)
-        face = record["faces"][0]
-        points = face["landmarks"]
-        marks = None if points is None else Landmarks(np.array(points, np.float32).reshape(-1, 2))
-        return Face(BoundingBox(*face["box"]), marks, face["quality"])
-
-    crop = cut_out(picture, stored, left_out, record["id"])
+    stored = [stored_face(face) for face in record["faces"]]
+    find = (lambda _: stored[0]) if stored else given.find
+    crop = cut_out(picture, find, left_out, record["id"])
     if crop is not None:
         yield LabelledFace(record["id"], record["label"], crop)
+
+
+def stored_face(face: dict[str, Any]) -> Face:
+    """A face of a record, as a value."""
+    points = face["landmarks"]
+    marks = None if points is None else Landmarks(np.array(points, np.float32).reshape(-1, 2))
+    return Face(BoundingBox(*face["box"]), marks, face["quality"])

@@ -13,21 +13,16 @@ Shapes: N pictures, S = 24 pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facellm.errors import FaceLLMError
-
 SIDE = 24
 MIDDLE, SPREAD = 128, 40  # grey levels a thumbnail is brought to: mean, standard deviation
 LEAST_SPREAD = 2.0  # grey levels of the thumbnail under which a picture has no texture
-VERSION = 1
 Thumbs = NDArray[np.uint8]
 
 
@@ -82,32 +77,3 @@ class Fingerprints:
         """Those of pictures, one after another."""
         thumbs = [fingerprint(picture) for picture in pictures]
         return cls(np.array(thumbs, np.uint8).reshape(-1, SIDE, SIDE))
-
-    @classmethod
-    def concat(cls, parts: Sequence[Fingerprints]) -> Fingerprints:
-        """Several, one after another, in memory."""
-        empty = np.zeros((0, SIDE, SIDE), np.uint8)
-        return cls(np.concatenate([empty, *(part.thumbs for part in parts)]))
-
-    def save(self, path: Path) -> None:
-        """Write an ``.npz`` file with an array ``thumbs`` and a ``version``."""
-        with path.open("wb") as file:
-            np.savez(file, thumbs=self.thumbs, version=np.array(VERSION))
-
-    @classmethod
-    def load(cls, path: Path) -> Fingerprints:
-        """Read what ``save`` wrote.
-
-        Raises:
-            FaceLLMError: If the file is missing, damaged, or of another version.
-        """
-        try:
-            with np.load(path) as arrays:
-                version = int(arrays["version"])
-                if version != VERSION:
-                    raise FaceLLMError(f"{path}: fingerprints of version {version}, not {VERSION}")
-                return cls(arrays["thumbs"])
-        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
-            if isinstance(error, FaceLLMError):
-                raise
-            raise FaceLLMError(f"{path}: fingerprints cannot be read ({error})") from error

@@ -129,7 +129,7 @@ def listed_figures(path: Path, sources: Sources, pairs: Pairs) -> dict[str, Any]
     drops = drops_of(inside, keys, splits)
     across = drops_of(inside, keys, splits, within=False)
     leaked = np.flatnonzero(listed["duplicate_of_eval"])
-    group = listed["duplicate_group"].to_numpy()
+    group = np.asarray(listed["duplicate_group"])
     joined = duplicate_groups(count, inside)
     order = np.argsort(group, kind="stable")
     same = np.flatnonzero(np.diff(group[order]) == 0)

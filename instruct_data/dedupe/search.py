@@ -33,23 +33,19 @@ from .hashing import (
 
 BLOCK = 128  # rows asked for at once
 MOST_BITS = 14  # of 64 in which hashes of near duplicates may differ
-LEAST_LIKENESS = 0.86
+LEAST_LIKENESS = 0.915
 MOST_IN_KEY = 1000  # rows of one key that are looked at
+EQUAL_BLOCK = 4096
 PIXELS = SIDE * SIDE
 MOST_AT_ONCE = 1 << 21  # candidates held at once
 Rows = NDArray[np.int64]
 
-# Every pair is met from both its sides, so half of the shifts will do: with (down, right) between
-# two pictures there is (-down, -right) the other way about, (-down, right) where one is mirrored.
-PLAIN = np.array([w for w, (dy, dx) in enumerate(OFFSETS) if (dy, dx) >= (0, 0)])
-MIRRORED = np.array([w for w, (dy, _) in enumerate(OFFSETS) if dy >= 0])
-N_QUERIES = len(PLAIN) + len(MIRRORED)
-_PROBES = np.arange(1 << PROBED)[:, None] >> np.arange(PROBED) & 1  # (16, 4) which bits to turn
+_PROBES = np.arange(1 << PROBED)[:, None] >> np.arange(PROBED) & 1  # which bits to turn
 
 
 @dataclass(eq=False)
 class Pairs:
-    """Pairs of rows, first < second, each once, in order.
+    """Pairs of rows, first < second.
 
     Attributes:
         first: (M,) rows.
@@ -70,6 +66,17 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.first)
 
+    def __add__(self, other: Pairs) -> Pairs:
+        """These and those of another search."""
+        return Pairs(
+            np.concatenate([self.first, other.first]),
+            np.concatenate([self.second, other.second]),
+            np.concatenate([self.mirrored, other.mirrored]),
+            np.concatenate([self.likeness, other.likeness]),
+            self.compared + other.compared,
+            self.skipped + other.skipped,
+        )
+
 
 @dataclass
 class _Tally:
@@ -78,27 +85,30 @@ class _Tally:
     found: list[NDArray[np.float64]] = field(default_factory=list)
 
 
-def near_pairs(prints: Fingerprints, least: float = LEAST_LIKENESS) -> Pairs:
+def near_pairs(
+    prints: Fingerprints, least: float = LEAST_LIKENESS, among: Rows | None = None
+) -> Pairs:
     """All pairs of near duplicates that the tables bring together.
 
     Args:
         prints: Fingerprints of N pictures.
         least: Likeness from which a pair counts.
+        among: Only between these rows; between all without it.
 
     Returns:
         Pairs in order of their rows. Pictures whose thumbnails are equal bit for bit are paired
         with the first of them only.
     """
-    originals, equal = _first_of_equals(prints.thumbs)
+    rows = np.arange(len(prints)) if among is None else among
+    originals, equal = _first_of_equals(prints.thumbs, rows)
     tables = HashTables.of(prints.thumbs, originals)
     tally = _Tally()
     for start in range(0, len(originals), BLOCK):
-        rows = originals[start : start + BLOCK]
-        near = _candidates(prints.thumbs[rows], tables, tally)
+        near = _candidates(prints.thumbs[originals[start : start + BLOCK]], tables, tally)
         near[:, 0] += start
         _compare(prints.thumbs, originals, near[near[:, 0] != near[:, 1]], least, tally)
-    ones = np.ones(len(equal))
-    copies = np.column_stack([equal, 0 * ones, ones])
+    copies = np.zeros((len(equal), 4))
+    copies[:, :2], copies[:, 3] = equal, 1
     return _sorted(np.concatenate([copies, *tally.found]), tally)
 
 
@@ -114,20 +124,20 @@ def _sorted(found: NDArray[np.float64], tally: _Tally) -> Pairs:
     return Pairs(first, second, found[:, 2] > 0, alike, tally.compared, tally.skipped)
 
 
-def _first_of_equals(thumbs: Thumbs) -> tuple[Rows, Rows]:
+def _first_of_equals(thumbs: Thumbs, rows: Rows) -> tuple[Rows, Rows]:
     """Rows to search among, and (M, 2) pairs (first, copy) of those left out as equal.
 
     Pictures without texture are in neither: nothing says that two of them are copies.
     """
     weights = np.random.default_rng(0).integers(0, 1 << 63, PIXELS // 8, np.uint64)
-    digests = np.zeros(len(thumbs), np.uint64)
-    textured = np.zeros(len(thumbs), bool)
-    for start in range(0, len(thumbs), 4096):
-        block = np.ascontiguousarray(thumbs[start : start + 4096]).reshape(-1, PIXELS)
-        digests[start : start + 4096] = (block.view("<u8") * (2 * weights + 1)).sum(axis=1)
-        textured[start : start + 4096] = (block != block[:, :1]).any(axis=1)
-    rows = np.flatnonzero(textured)
-    _, places, back = np.unique(digests[rows], return_index=True, return_inverse=True)
+    digests, textured = np.zeros(len(rows), np.uint64), np.zeros(len(rows), bool)
+    for start in range(0, len(rows), EQUAL_BLOCK):
+        block = thumbs[rows[start : start + EQUAL_BLOCK]].reshape(-1, PIXELS)
+        sums = (block.view("<u8") * (2 * weights + 1)).sum(axis=1)
+        digests[start : start + EQUAL_BLOCK] = sums
+        textured[start : start + EQUAL_BLOCK] = (block != block[:, :1]).any(axis=1)
+    rows = rows[textured]
+    _, places, back = np.unique(digests[textured], return_index=True, return_inverse=True)
     first = rows[places[back]]
     same = (
         a != b and np.array_equal(thumbs[a], thumbs[b]) for a, b in zip(first, rows, strict=True)
@@ -139,7 +149,7 @@ def _first_of_equals(thumbs: Thumbs) -> tuple[Rows, Rows]:
 def _candidates(thumbs: Thumbs, tables: HashTables, tally: _Tally) -> Rows:
     """Pairs with like hashes, once, (C, 3): row of the block, place in the tables, mirrored."""
     waves = frequencies(thumbs)
-    asked = np.concatenate([waves[:, PLAIN], np.where(ODD, -1, 1) * waves[:, MIRRORED]], axis=1)
+    asked = np.concatenate([waves, np.where(ODD, -1, 1) * waves], axis=1)
     margins = (asked - tables.thresholds).reshape(-1, BITS)
     hashes, count = packed(margins > 0), len(tables.hashes)
     codes = [np.zeros(0, np.int64)]
@@ -151,8 +161,8 @@ def _candidates(thumbs: Thumbs, tables: HashTables, tally: _Tally) -> Rows:
             query = asker >> PROBED
             apart = np.bitwise_count(tables.hashes[place] ^ hashes[query])
             near = apart <= MOST_BITS
-            row, number = np.divmod(query[near], N_QUERIES)
-            codes.append(np.unique(2 * (row * count + place[near]) + (number >= len(PLAIN))))
+            row, number = np.divmod(query[near], asked.shape[1])
+            codes.append(np.unique(2 * (row * count + place[near]) + (number >= len(OFFSETS))))
     pairs, mirrored = np.divmod(np.unique(np.concatenate(codes)), 2)
     return np.column_stack([*np.divmod(pairs, max(count, 1)), mirrored])
 
@@ -182,5 +192,6 @@ def _compare(thumbs: Thumbs, rows: Rows, near: Rows, least: float, tally: _Tally
     other[mirrored] = other[mirrored][:, :, ::-1]
     alike = likeness(thumbs[first], other)
     tally.compared += len(near)
-    pairs = np.column_stack([np.minimum(first, second), np.maximum(first, second), mirrored, alike])
+    columns = (np.minimum(first, second), np.maximum(first, second), mirrored, alike)
+    pairs = np.column_stack([column.astype(np.float64) for column in columns])
     tally.found.append(pairs[alike >= least])

@@ -48,8 +48,8 @@ def test_the_bench_finds_its_own_copies():
 
 @needs_data
 def test_on_real_faces_copies_are_found_and_strangers_are_not():
-    """The first 400 rows of three sets and 100 copies of each."""
-    sources = load(Path(DATA or ""), 400, 100)
+    """The first 250 rows of three sets and 67 copies of each."""
+    sources = load(Path(DATA or ""), 250, 67)
     pairs = near_pairs(sources.prints)
     copies = copy_figures(sources, pairs)
     assert copies["found"]["share"] >= 0.98

@@ -60,30 +60,6 @@ def test_a_picture_of_floats_is_refused():
         fingerprint(np.zeros((8, 8), np.float32))
 
 
-def test_fingerprints_come_back_from_disk_as_they_were(tmp_path):
-    prints = Fingerprints.of(picture(seed) for seed in range(3))
-    prints.save(tmp_path / "a.npz")
-    again = Fingerprints.load(tmp_path / "a.npz")
-    assert np.array_equal(again.thumbs, prints.thumbs)
-    assert len(Fingerprints.concat([again, prints])) == 6
-    assert len(Fingerprints.concat([])) == 0
-
-
-@pytest.mark.parametrize("content", [b"", b"no archive", None])
-def test_a_damaged_file_of_fingerprints_is_named(tmp_path, content):
-    path = tmp_path / "b.npz"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(FaceLLMError, match=r"b\.npz"):
-        Fingerprints.load(path)
-
-
-def test_fingerprints_of_another_version_are_refused(tmp_path):
-    np.savez(tmp_path / "c.npz", thumbs=np.zeros((1, SIDE, SIDE), np.uint8), version=99)
-    with pytest.raises(FaceLLMError, match="version 99"):
-        Fingerprints.load(tmp_path / "c.npz")
-
-
 # --- likeness -------------------------------------------------------------------------------------
 
 
