@@ -56,7 +56,7 @@ def likeness(first: Thumbs, second: Thumbs) -> Floats:
         _block(first[start : start + BLOCK], second[start : start + BLOCK])
         for start in range(0, len(first), BLOCK)
     ]
-    return np.concatenate([np.zeros(0), *parts]).astype(np.float32)
+    return np.concatenate([np.zeros(0), *parts], dtype=np.float32, casting="same_kind")
 
 
 def detail(thumbs: Thumbs) -> Floats:
@@ -84,7 +84,8 @@ def _block(first: Thumbs, second: Thumbs) -> Floats:
     )
     bar = LEAST_DETAIL * WINDOW  # of a norm
     good = (norms > bar) & (own > bar)
-    return _peak(np.where(good, products / np.maximum(norms * own, 1e-6), 0))
+    share = np.where(good, products / np.maximum(norms * own, 1e-6), 0)
+    return _peak(share.astype(np.float32))
 
 
 def _peak(correlations: Floats) -> Floats:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from facellm.errors import FaceLLMError
 from facellm.face import Face
 from facellm.folders import check_place, default_data
 
+from ..corpus.atomic import atomic_file
 from .audit import FEWEST, Audit, audit
 from .audit_features import FEATURES, Described, Rgb, describe
 from .audit_rows import Find, Input, LeftOut, labelled_faces
@@ -112,21 +114,15 @@ def common_classes(described: Described, left_out: LeftOut) -> np.ndarray:
 def write(found: Audit, ids: list[str], out: Path, *, everything: bool) -> int:
     """Write the ranking; returns its rows."""
     chosen = [suspect for suspect in found.ranking if everything or suspect.suspicious]
-    part = out.with_name(out.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(HEADER)
-        for suspect in chosen:
-            table.writerow(
-                (
-                    ids[suspect.row],
-                    suspect.label,
-                    suspect.neighbours_label,
-                    f"{suspect.score:.4f}",
-                    "yes" if suspect.suspicious else "no",
-                )
-            )
-    part.replace(out)
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(HEADER)
+    for suspect in chosen:
+        label, neighbours_label = suspect.label, suspect.neighbours_label
+        score, flag = f"{suspect.score:.4f}", "yes" if suspect.suspicious else "no"
+        table.writerow((ids[suspect.row], label, neighbours_label, score, flag))
+    with atomic_file(out) as file:
+        file.write(text.getvalue().encode())
     return len(chosen)
 
 

@@ -7,7 +7,6 @@ without a usable picture, are left out and counted (``LeftOut``).
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, UnidentifiedImageError
 
 from facellm.crops import upright_crop
 from facellm.errors import FaceLLMError
@@ -29,6 +27,7 @@ from facellm.prepared import PreparedSet
 from facellm.votes import published_majority
 
 from ..readers import READERS
+from ..row import FaceRow
 from .audit_features import LabelledFace, Rgb
 
 SIDE = 192  # pixels of a crop
@@ -133,7 +132,7 @@ def csv_faces(given: Input, left_out: LeftOut) -> Iterator[LabelledFace]:
 def cut_out(source: Path | bytes, find: Find | None, left_out: LeftOut, where: str) -> Rgb | None:
     """The crop of a picture's largest face, or None where it is left out."""
     try:
-        pixels = load_image(source) if isinstance(source, Path) else decoded(source)
+        pixels = load_image(source)
     except FaceLLMError as error:
         left_out.add("unreadable picture", f"{where}: {error}")
         return None
@@ -143,14 +142,6 @@ def cut_out(source: Path | bytes, find: Find | None, left_out: LeftOut, where: s
         left_out.add("no face", where)
         return None
     return upright_crop(pixels, face, SIDE, whole=find is None)
-
-
-def decoded(data: bytes) -> Rgb:
-    """Pixels of an encoded picture."""
-    try:
-        return load_image(Image.open(io.BytesIO(data)))
-    except (UnidentifiedImageError, OSError) as error:
-        raise FaceLLMError(f"not a picture ({error})") from error
 
 
 def corpus_faces(shards: list[Path], given: Input, left_out: LeftOut) -> Iterator[LabelledFace]:
@@ -213,8 +204,8 @@ def rows_inside(
     if source not in READERS:
         raise FaceLLMError(f"{file}: source {source!r} has no reader; build it with `embed: true`")
     for row in READERS[source](file):
-        if (record := wanted.pop(row.key, None)) is not None:
-            yield from record_face(record, row.picture, given, left_out)
+        if isinstance(row, FaceRow) and (record := wanted.pop(row.key, None)) is not None:
+            yield from record_face(record, row.load(), given, left_out)
     for record in wanted.values():
         left_out.add("unreadable picture", f"{record['id']}: not in {file}")
 

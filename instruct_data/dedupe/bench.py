@@ -61,5 +61,5 @@ def dedupe_speed(count: int = 20_000, runs: int = 3) -> Speed:
         pairs = near_pairs(prints)
         seconds.append(time.perf_counter() - start)
     each = statistics.median(seconds)
-    right = (pairs.second == pairs.first + count - copies).sum()
+    right = float((pairs.second == pairs.first + count - copies).sum())
     return Speed(count, count / each, count * (count - 1) / 2 / each, right / max(copies, 1), runs)

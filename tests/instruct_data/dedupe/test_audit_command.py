@@ -147,12 +147,14 @@ def test_a_picture_of_a_corpus_is_audited_once_and_cut_by_its_box(tmp_path):
 
 
 def test_pictures_inside_a_sets_own_file_are_found_by_its_reader(tmp_path, monkeypatch):
+    from facellm.instruct_data.corpus.record import Rejection
     from facellm.instruct_data.dedupe import audit_rows
     from facellm.instruct_data.row import FaceRow
 
     Image.fromarray(face("sadness", 1)).save(tmp_path / "p.png")
     data = (tmp_path / "p.png").read_bytes()
     rows = [FaceRow("made", key, "train", picture=data) for key in ("q/1", "q/2")]
+    rows.append(Rejection("made", "q/9", "read", "no votes"))
     monkeypatch.setattr(audit_rows, "READERS", {"made": lambda path: iter(rows)})
     wanted = [
         record(
