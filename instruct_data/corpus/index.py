@@ -5,7 +5,7 @@ built. The first pass writes ``index/fingerprints-00007.npz`` (rows as in shard 
 processes as one likes; when all are there, anyone makes ``index/drops.json`` of them, always the
 same; the builder's pass rejects what stands in it.
 
-Memory: this is the one thing that grows with the rows, by fingerprint and key (about 0.2 KB a row).
+Memory: this is the one thing that grows with the rows, by fingerprint and key (about 0.6 KB a row).
 """
 
 from __future__ import annotations
