@@ -62,7 +62,8 @@ def likeness(first: Thumbs, second: Thumbs) -> Floats:
 def detail(thumbs: Thumbs) -> Floats:
     """(K, 24, 24) fingerprints -> the band of them that is compared, float32."""
     values = thumbs.astype(np.float32) - MIDDLE
-    return SMOOTH @ values @ SMOOTH.T - SMOOTHER @ values @ SMOOTHER.T
+    band = SMOOTH @ values @ SMOOTH.T - SMOOTHER @ values @ SMOOTHER.T
+    return band.astype(np.float32, copy=False)
 
 
 def _block(first: Thumbs, second: Thumbs) -> Floats:

@@ -5,13 +5,13 @@ in ``FaceRow.making``: for a forgery ``method``, ``mask`` (its path), ``regions`
 ``shares`` of the nine regions, ``sources``; for a render ``pose``, ``gaze``, ``light``, ``skin``,
 ``caption``, ``codebook``, ``strength``.
 
-Example: ``next(FORGED_READERS["forged"](Path("forged")))`` -> ``FaceRow(source="forged", fake=True,
+Example: ``next(read_forged(Path("forged")))`` -> ``FaceRow(source="forged", fake=True,
 forgery="face_swap", ...)``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,3 @@ def _row(out: Path, kind: str, record: dict[str, Any], where: str) -> FaceRow:
         landmarks=None if points is None else np.array(points, np.float32).reshape(68, 2),
         making=making,
     )
-
-
-FORGED_READERS: dict[str, Callable[[Path], Iterator[FaceRow]]] = {
-    "forged": read_forged,
-    "synth": read_synth,
-}

@@ -27,7 +27,8 @@ from facellm.labels import split_of
 from facellm.picture_files import pictures_in
 from facellm.prepared import PreparedSet
 
-from ..readers import READERS
+from ..corpus.record import Rejection
+from ..readers import READERS, Read
 from ..row import FaceRow
 from .warp import Points, Rgb
 
@@ -118,10 +119,12 @@ def _open(text: str, options: Options, left_out: Counter[str]) -> Iterator[RealF
 
 
 def _from_rows(
-    rows: Iterable[FaceRow], options: Options, left_out: Counter[str]
+    rows: Iterable[Read], options: Options, left_out: Counter[str]
 ) -> Iterator[RealFace]:
     for row in rows:
-        if row.fake or row.forgery:
+        if isinstance(row, Rejection):
+            left_out[row.reason] += 1
+        elif row.fake or row.forgery:
             left_out["already made"] += 1
         elif row.media == "dialogue":
             left_out["a dialogue"] += 1

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from facellm.errors import FaceLLMError
 
-from ..forge.reader import FORGED_READERS
+from ..forge.reader import read_forged, read_synth
 from .action_units import read_bp4d, read_disfa
 from .affectnet import read_affectnet
 from .ages import read_fairface, read_morph, read_utkface
@@ -67,7 +67,8 @@ READERS: dict[str, Reader] = {
     "ytf_landmarks": read_ytf,
     "class_folders": read_class_folders,
     "plain_csv": read_plain_csv,
-    **FORGED_READERS,
+    "forged": read_forged,
+    "synth": read_synth,
 }
 
 

@@ -7,7 +7,7 @@ from skimage.data import astronaut
 
 from facellm.clip.opening import open_clip
 from facellm.instruct_data.forge.forge_command import main
-from facellm.instruct_data.forge.reader import FORGED_READERS
+from facellm.instruct_data.forge.reader import read_forged
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def rows(shots, tmp_path_factory):
     methods = "frozen_identity,clip_seam,seam"
     typed = [str(shots), "-o", str(out), "--frames", "25", "--n", "2", "--methods", methods]
     assert main([*typed, "--quiet"]) == 0
-    return list(FORGED_READERS["forged"](out))
+    return list(read_forged(out))
 
 
 def test_clips_take_clip_methods_only_and_the_copy_comes_once(rows):

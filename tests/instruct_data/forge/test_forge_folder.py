@@ -15,7 +15,7 @@ from facellm.instruct_data.forge.families import FAMILIES, families_dict, family
 from facellm.instruct_data.forge.forge_command import chosen_methods, forge, main, run_of
 from facellm.instruct_data.forge.forging import METHODS, Forger, Plan
 from facellm.instruct_data.forge.points import Locator
-from facellm.instruct_data.forge.reader import FORGED_READERS
+from facellm.instruct_data.forge.reader import read_forged, read_synth
 from facellm.instruct_data.forge.sources import Options, RealFace, open_sources
 from facellm.instruct_data.forge.stills import STILLS, Portrait
 from facellm.instruct_data.forge.store import Store
@@ -60,7 +60,7 @@ def made(drawn, tmp_path_factory):
 
 
 def rows(out):
-    return list(FORGED_READERS["forged"](out))
+    return list(read_forged(out))
 
 
 def test_every_item_is_a_forgery_and_a_real_picture_or_a_rejection(made):
@@ -155,6 +155,14 @@ def test_what_is_made_already_is_left_out_and_counted(tmp_path):
         open_sources([str(folder), str(folder)], Options())
 
 
+def test_rows_that_a_reader_rejects_are_left_out_and_counted(tmp_path):
+    Image.fromarray(drawn_face(1)[0]).save(tmp_path / "30_0_1_2017.jpg")
+    (tmp_path / "130_0_1_2017.jpg").write_bytes(b"")  # nobody is 130
+    sources = open_sources([f"utkface={tmp_path}"], Options())
+    assert [face.key for face in sources.faces] == ["utkface:utkface/30_0_1_2017.jpg"]
+    assert sources.left_out == {"value outside its range": 1}
+
+
 def faces_of_two_people(split="train"):
     """Three pictures of one person and one of another."""
     return [
@@ -233,7 +241,7 @@ def test_a_torn_record_is_told_by_file_and_line(made, tmp_path):
     with pytest.raises(FaceLLMError, match=r"line 1: family 'puppet'; legal: face_swap"):
         rows(out)
     with pytest.raises(FaceLLMError, match=r"holds 'forged', wanted 'synth'"):
-        list(FORGED_READERS["synth"](out))
+        list(read_synth(out))
 
 
 def test_nine_families_and_every_method_stands_for_one():

@@ -9,7 +9,7 @@ import pytest
 
 from facellm.errors import FaceLLMError
 from facellm.instruct_data.forge.captions import MENTIONED
-from facellm.instruct_data.forge.reader import FORGED_READERS
+from facellm.instruct_data.forge.reader import read_synth
 from facellm.instruct_data.forge.rendering import Studio, Wanted
 from facellm.instruct_data.forge.store import Store
 from facellm.instruct_data.forge.synth_command import label_digest, run_of, synth
@@ -63,7 +63,7 @@ def test_a_finished_folder_is_not_made_again_and_another_run_is_refused(made):
 
 
 def test_rows_carry_exact_units_points_and_how_they_were_made(made, studio):
-    rows = list(FORGED_READERS["synth"](made[0]))
+    rows = list(read_synth(made[0]))
     assert len(rows) == 21
     for index, row in enumerate(rows):
         assert row.fake is True
@@ -80,7 +80,7 @@ def test_rows_carry_exact_units_points_and_how_they_were_made(made, studio):
 
 def test_skins_go_round_the_bins_and_people_are_new_to_the_rig_set(made):
     assert sorted(made[1]["faces"]["skin"].values()) == [3, 3, 3, 4, 4, 4]
-    for row in FORGED_READERS["synth"](made[0]):
+    for row in read_synth(made[0]):
         person = int(row.subject.removeprefix("rig-"))
         assert person >= N_IDENTITIES
         assert row.split == ("train", "valid", "test")[int(identity_split(person))]
@@ -159,4 +159,4 @@ def test_a_worker_that_fails_ends_the_command_with_its_words(tmp_path):
     with pytest.raises(FaceLLMError, match="pictures"):
         synth(asked, out, 1)
     with pytest.raises(FaceLLMError, match="not finished"):
-        list(FORGED_READERS["synth"](out))
+        list(read_synth(out))
