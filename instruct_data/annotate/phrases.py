@@ -37,7 +37,7 @@ SPLIT = (
     "Unclear, people disagree: {e} to {v}{r}.",
     "I cannot tell: no more than {v} read {e}{r}.",
     "Unclear: {e} is read by {v} only{r}.",
-    "It cannot be told, I cannot tell it from this face: {v} saw {e}{r}.",
+    "I cannot tell it from this face: {v} saw {e}{r}.",
     "Unclear between readings: {v} chose {e}{r}.",
     "The expression is unclear: {v} named {e}{r}.",
     "Unclear; at most {v} agree, on {e}{r}.",
