@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from facellm.errors import FaceLLMError
 from facellm.images import load_image
+from facellm.processes import end_with_parent
 
 Rgb = NDArray[np.uint8]
 AHEAD = 2  # pictures waiting per worker: memory stays flat however long the list is
@@ -80,4 +81,5 @@ def _alone(path: Path) -> Rgb | str:
 
 def _new_pool(workers: int) -> ProcessPoolExecutor:
     # Spawned, not forked: torch's threads do not survive a fork.
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, context, initializer=end_with_parent)

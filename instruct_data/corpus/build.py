@@ -25,6 +25,7 @@ import cv2
 import torch
 
 from facellm.errors import FaceLLMError
+from facellm.processes import end_with_parent
 
 from ..readers import READERS
 from .assembly import records_of
@@ -119,7 +120,8 @@ def in_processes(function: Callable[[Job], None], jobs: list[Job]) -> None:
         function(jobs[0])
         return
     # Spawned, not forked: torch's threads do not survive a fork.
-    with ProcessPoolExecutor(len(jobs), multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(jobs), context, initializer=end_with_parent) as pool:
         for done in [pool.submit(function, job) for job in jobs]:
             done.result()
 

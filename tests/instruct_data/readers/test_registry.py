@@ -32,5 +32,5 @@ def test_an_unknown_option_names_those_there_are(tmp_path):
     text(tmp_path / "list.txt", "a 1 1")
     with pytest.raises(FaceLLMError, match=r"reader raer: .*'agred'.*agreed"):
         open_set("raer", tmp_path / "list.txt", {"agred": True})
-    with pytest.raises(FaceLLMError, match=r"class_folders: missing .*'source'"):
-        open_set("class_folders", tmp_path)
+    with pytest.raises(FaceLLMError, match=r"plain_csv: missing .*'columns'"):
+        open_set("plain_csv", tmp_path)
