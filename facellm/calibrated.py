@@ -47,7 +47,7 @@ class CalibratedAssistant(FaceAssistant):
     def __init__(
         self, assistant: FaceAssistant, baseline: Baseline, picture: str = "picture"
     ) -> None:
-        super().__init__(assistant.checkpoint, assistant.detector)
+        super().__init__(assistant.checkpoint, assistant.detector, assistant.engine)
         baseline.check_weights(weight_digests(assistant.checkpoint.folder))
         self.baseline, self.picture = baseline, picture
 

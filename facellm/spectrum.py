@@ -66,5 +66,9 @@ class SpectrumBranch(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """(N, 3, S, S) -> (N, width), dtype of the weights."""
-        spectrum = radial_log_power(pixel_values).to(self.into.weight.dtype)
-        return self.out(self.drop(nn.functional.gelu(self.into(self.scale(spectrum)))))
+        return self.from_spectrum(radial_log_power(pixel_values))
+
+    def from_spectrum(self, spectrum: Tensor) -> Tensor:
+        """As ``forward``, from what ``radial_log_power`` gives: (N, 3 R) -> (N, width)."""
+        scaled = self.scale(spectrum.to(self.into.weight.dtype))
+        return self.out(self.drop(nn.functional.gelu(self.into(scaled))))
