@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +29,16 @@ from facellm.conversation import Conversation, FacePart, TextPart, Turn
 from facellm.crop_reading import read_crops, read_seen, see_crops
 from facellm.crops import upright_crop
 from facellm.detection import CascadeDetector, FaceDetector
-from facellm.engine import AUTO, ReadingEngine, TorchEngine, choose_engine, wanted_engine
+from facellm.engine import ReadingEngine, TorchEngine, choose_engine
+from facellm.engine_names import check_engine, usual_engine
 from facellm.errors import FaceLLMError
-from facellm.face import Face
 from facellm.generation import greedy_tokens
 from facellm.images import load_image
 from facellm.labels import INTENTS
 from facellm.prompts import neutralise
 from facellm.reading import Reading
 from facellm.refine import whole_picture_face
+from facellm.results import Answer, AnswerStream, ReadFace, Timings
 
 Picture = str | Path | Image.Image | NDArray[Any]
 FULL_DESCRIPTION = "Describe the face."
@@ -59,80 +59,6 @@ def checked_question(question: str | None) -> str:
             f"the question has {len(question)} characters, the bound is {LONGEST_QUESTION}"
         )
     return question
-
-
-@dataclass(frozen=True)
-class ReadFace:
-    """One face of a picture and what was read off it.
-
-    Attributes:
-        id: 1, 2 ... left to right.
-        face: Box and landmarks in pixels.
-        reading: Distributions, geometry, confidence.
-    """
-
-    id: int
-    face: Face
-    reading: Reading
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {
-            "id": self.id,
-            "box_xyxy": self.face.box_xyxy.to_list(),
-            "landmark_quality": round(self.face.score, 4),
-            "reading": self.reading.to_dict(),
-        }
-
-
-@dataclass
-class Timings:
-    """Seconds spent, filled in as an answer is made."""
-
-    detect: float = 0.0
-    read: float = 0.0
-    first_word: float = 0.0
-    total: float = 0.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer and the evidence it was written from.
-
-    Attributes:
-        text: The sentences.
-        intent: What the question was taken to ask for (``facellm.labels.INTENTS``).
-        faces: Read faces, left to right.
-        usage: ``faces``, ``crops``, ``tokens`` (prompt and answer), ``size`` (width, height).
-        timings: Seconds.
-    """
-
-    text: str
-    intent: str
-    faces: tuple[ReadFace, ...]
-    usage: dict[str, Any]
-    timings: Timings
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {
-            "answer": self.text,
-            "intent": self.intent,
-            "faces": [face.to_dict() for face in self.faces],
-            "usage": self.usage,
-            "timings": vars(self.timings),
-        }
-
-
-@dataclass
-class AnswerStream:
-    """Pieces of text as they are written; after the last one, ``answer`` is complete."""
-
-    pieces: Iterator[str]
-    answer: Answer | None = field(default=None)
-
-    def __iter__(self) -> Iterator[str]:
-        return self.pieces
 
 
 class FaceAssistant:
@@ -159,7 +85,7 @@ class FaceAssistant:
         cls,
         path: str | Path | None = None,
         detector: FaceDetector | None = None,
-        engine: str = AUTO,
+        engine: str | None = None,
     ) -> FaceAssistant:
         """Load weights from a folder, or those shipped with the package.
 
@@ -167,15 +93,15 @@ class FaceAssistant:
             path: Folder of weights; None takes those shipped.
             detector: Finds faces; the default where None.
             engine: What takes the readings: ``torch``, ``openvino``, or ``auto``, the fastest one
-                that is there (``facellm.engine``).
+                that is there (``facellm.engine``); None is ``FACELLM_ENGINE``, else ``auto``.
 
         Raises:
             FaceLLMError: If the folder is not a checkpoint of this version, or an engine asked for
                 by name cannot be used.
         """
-        wanted_engine(engine)  # a wrong name is told before the weights are loaded
+        name = check_engine(engine or usual_engine())  # before the weights are loaded
         checkpoint = load_checkpoint(path)
-        return cls(checkpoint, detector, choose_engine(checkpoint, engine))
+        return cls(checkpoint, detector, choose_engine(checkpoint, name))
 
     def ask(self, image: Picture, question: str | None = None, *, crops: bool = False) -> Answer:
         """Answer a question about the faces of a picture.

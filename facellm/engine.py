@@ -12,7 +12,6 @@ Legend: N images, Q queries, S side of a crop.
 
 from __future__ import annotations
 
-import os
 from typing import Protocol
 
 import numpy as np
@@ -22,12 +21,8 @@ from torch import Tensor
 
 from facellm.checkpoint import Checkpoint
 from facellm.engine_file import ENGINE, EngineUnusable
-from facellm.errors import FaceLLMError
+from facellm.engine_names import OPENVINO, TORCH, check_engine
 from facellm.openvino_engine import OpenVinoEngine
-
-AUTO, TORCH, OPENVINO = "auto", "torch", "openvino"
-ENGINES = (AUTO, TORCH, OPENVINO)
-VARIABLE = "FACELLM_ENGINE"
 
 
 class ReadingEngine(Protocol):
@@ -35,9 +30,11 @@ class ReadingEngine(Protocol):
 
     Attributes:
         name: ``torch`` or ``openvino``.
+        detail: What exactly, for a manifest: ``openvino 2026.4.1, int8``.
     """
 
     name: str
+    detail: str
 
     def logprobs(self, pixel_values: Tensor, landmarks: Tensor) -> list[NDArray[np.float32]]:
         """Log-probabilities of each query's labels.
@@ -60,6 +57,7 @@ class TorchEngine:
     """
 
     name = TORCH
+    detail = f"torch {torch.__version__}"
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         processor = checkpoint.processor
@@ -76,32 +74,18 @@ class TorchEngine:
         return [table.numpy() for table in found]
 
 
-def wanted_engine(given: str = AUTO) -> str:
-    """The engine asked for: as given, or for ``auto`` what ``FACELLM_ENGINE`` says.
-
-    Raises:
-        FaceLLMError: If it is not one of ``ENGINES``; the message names them.
-    """
-    variable = os.environ.get(VARIABLE, "") if given == AUTO else ""
-    name = variable or given
-    if name not in ENGINES:
-        where = f"{VARIABLE}={name}" if variable else f"engine {name!r}"
-        raise FaceLLMError(f"{where}: must be one of {', '.join(ENGINES)}")
-    return name
-
-
-def choose_engine(checkpoint: Checkpoint, given: str = AUTO) -> ReadingEngine:
+def choose_engine(checkpoint: Checkpoint, name: str) -> ReadingEngine:
     """The engine asked for.
 
     Args:
         checkpoint: Loaded weights.
-        given: One of ``ENGINES``; ``auto`` falls back to torch (``facellm doctor`` says why).
+        name: Of ``engine_names.ENGINES``; ``auto`` falls back to torch (``facellm doctor`` says
+            why).
 
     Raises:
         FaceLLMError: If it is unknown, or asked for by name and cannot be used.
     """
-    name = wanted_engine(given)
-    if name == TORCH:
+    if check_engine(name) == TORCH:
         return TorchEngine(checkpoint)
     try:
         return OpenVinoEngine(checkpoint.folder / ENGINE)

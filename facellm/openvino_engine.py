@@ -57,8 +57,8 @@ class OpenVinoEngine:
     name = "openvino"
 
     def __init__(self, path: Path) -> None:
+        check_source(path)  # before the import: where there is no file it would be in vain
         openvino = openvino_module()
-        check_source(path)
         file = EngineFile.load(path)
         options = {
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
@@ -74,6 +74,7 @@ class OpenVinoEngine:
             raise EngineUnusable(
                 f"{path}: cannot be used by openvino {version('openvino')} ({error})", making(path)
             ) from error
+        self.detail = f"openvino {version('openvino')}, {file.facts.precision}"
         self._kept = file.weights  # the compiled model may still point into it
         self._inputs = [value.get_any_name() for value in self._compiled.inputs]
 
