@@ -14,6 +14,9 @@ Legend: N images, S side of a crop, T tokens, D language width, Q queries, K mos
 from __future__ import annotations
 
 import copy
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,14 +145,15 @@ class ConvertedGraph:
 
     def float_operations(self) -> list[str]:
         """Names of the operations of ``FLOAT_PARTS``, which stay as they are."""
-        return [name for name in self.weighed() if self._role(name).startswith(FLOAT_PARTS)]
+        return [name for name in self.weighed() if self.role(name).startswith(FLOAT_PARTS)]
 
     def weighed(self) -> list[str]:
         """Names of all products and convolutions, in order."""
         held = self.model.get_ordered_ops()
         return [op.get_friendly_name() for op in held if op.get_type_name() in WEIGHED]
 
-    def _role(self, operation: str) -> str:
+    def role(self, operation: str) -> str:
+        """The module an operation comes from, as ``readout`` or ``vision_tower.stem.0``."""
         return self.modules.get(operation.split("/")[0], "").removeprefix("model.")
 
 
@@ -164,7 +168,8 @@ def convert(checkpoint: Checkpoint) -> ConvertedGraph:
     traced = torch.export.export(
         graph, inputs, dynamic_shapes=tuple({0: count} for _ in inputs), strict=False
     )
-    decoder = TorchFXPythonDecoder.from_exported_program(traced)
+    with no_warnings():  # of operations that this version of torch does not have
+        decoder = TorchFXPythonDecoder.from_exported_program(traced)
     modules = {node.name: module_of(node) for node in decoder.pt_module.graph.nodes}
     model = openvino.convert_model(decoder)
     names = ("pixel_values", "landmarks", SPECTRUM)
@@ -173,6 +178,16 @@ def convert(checkpoint: Checkpoint) -> ConvertedGraph:
         value.get_node().set_partial_shape(openvino.PartialShape([-1, *given.shape[1:]]))
     model.validate_nodes_and_infer_types()
     return ConvertedGraph(model, modules)
+
+
+@contextmanager
+def no_warnings() -> Iterator[None]:
+    """Nothing below an error is logged."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def module_of(node: torch.fx.Node) -> str:
