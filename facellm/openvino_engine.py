@@ -4,13 +4,14 @@ OpenVINO is optional (``pip install 'facellm[engine]'``). Its Python package rep
 a web service by way of ``openvino_telemetry``; here that package is kept from being found, and
 OpenVINO then falls back to a stand-in of its own that sends nothing.
 
-Legend: N images, Q queries, S side of a crop.
+Legend: N images, Q queries, K labels of all queries.
 """
 
 from __future__ import annotations
 
 import sys
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def openvino_module() -> Any:
         install = f"{sys.executable} -m pip install '{REQUIREMENT}'"
         raise EngineUnusable(f"openvino cannot be imported ({error})", install) from error
     return openvino
+
+
+def label_columns() -> list[slice]:
+    """Where in the graph's K columns the labels of each query stand: one query after another."""
+    ends = list(accumulate(len(query.labels) for query in QUERIES))
+    return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 class OpenVinoEngine:
@@ -82,10 +89,10 @@ class OpenVinoEngine:
         """Log-probabilities of each query's labels; see ``facellm.engine.ReadingEngine``."""
         pieces = zip(pixel_values.split(MOST), landmarks.split(MOST), strict=True)
         tables = np.concatenate([self._piece(pixels, points) for pixels, points in pieces])
-        return [tables[:, row, : len(query.labels)] for row, query in enumerate(QUERIES)]
+        return [tables[:, row, columns] for row, columns in enumerate(label_columns())]
 
     def _piece(self, pixel_values: Tensor, landmarks: Tensor) -> NDArray[np.float32]:
-        """(N, Q, most labels of a query), padded; at most ``MOST`` images."""
+        """(N, Q, K) of at most ``MOST`` images."""
         given = {"pixel_values": pixel_values, "landmarks": landmarks}
         if SPECTRUM in self._inputs:
             given[SPECTRUM] = radial_log_power(pixel_values)

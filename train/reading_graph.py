@@ -2,13 +2,14 @@
 
 Vision tower, fusion and readout prefill in one module: pixels and landmarks in, log-probabilities
 of every query out. The Fourier transform of the texture branch stays outside (converters do not
-take it): its spectrum is an input. What is constant in the reading prompt is computed once, and the
-30 readouts are one padded product.
+take it): its spectrum is an input. What is constant in the reading prompt is computed once. All
+readouts are one product: every query meets the labels of all, and those of the others are ruled out
+by a large negative bias.
 
 Each operation of the converted graph is known by the module it comes from, so that what must not
 be quantised is named by its role (``FLOAT_PARTS``) and not by a number that changes.
 
-Legend: N images, S side of a crop, T tokens, D language width, Q queries, K most labels of a query.
+Legend: N images, S side of a crop, T tokens, D language width, Q queries, K labels of all queries.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ from torch import Tensor, nn
 
 from facellm.checkpoint import Checkpoint
 from facellm.landmarks import N_LANDMARKS
-from facellm.openvino_engine import SPECTRUM, openvino_module
+from facellm.openvino_engine import SPECTRUM, label_columns, openvino_module
 from facellm.spectrum import radial_log_power
 
-NO_LABEL = -1e9  # logit of padding; finite, since infinities upset range statistics
+NO_LABEL = -1e4  # added to the logit of a label of another query
 # Quantising these costs accuracy and saves nothing: they are small, or the first to see pixels.
 FLOAT_PARTS = ("readout", "region_attention", "vision_tower.spectrum", "vision_tower.stem")
 WEIGHED = ("MatMul", "Convolution")  # operations that quantisation looks at
 
 
 class Readout(nn.Module):
-    """Hidden states of the query tokens -> log-probabilities of each query's labels, padded.
+    """Hidden states of the query tokens -> log-probabilities of each query's own labels.
 
     Args:
         weight: (V, D) output embeddings.
@@ -43,23 +44,19 @@ class Readout(nn.Module):
     """
 
     weight: Tensor
-    padding: Tensor
+    bias: Tensor
 
     def __init__(self, weight: Tensor, label_ids: list[Tensor]) -> None:
         super().__init__()
-        most = max(len(ids) for ids in label_ids)
-        columns = torch.zeros(len(label_ids), weight.shape[1], most)
-        padding = torch.full((len(label_ids), 1, most), NO_LABEL)
-        for row, ids in enumerate(label_ids):
-            columns[row, :, : len(ids)] = weight[ids].T
-            padding[row, :, : len(ids)] = 0
-        self.register_buffer("weight", columns)
-        self.register_buffer("padding", padding)
+        bias = torch.full((len(label_ids), sum(len(ids) for ids in label_ids)), NO_LABEL)
+        for row, columns in enumerate(label_columns()):
+            bias[row, columns] = 0
+        self.register_buffer("weight", weight[torch.cat(label_ids)].T.clone())
+        self.register_buffer("bias", bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(N, Q, D) -> (N, Q, K)."""
-        logits = hidden.transpose(0, 1) @ self.weight + self.padding
-        return logits.log_softmax(-1).transpose(0, 1)
+        """(N, Q, D) -> (N, Q, K); labels of other queries get about ``NO_LABEL``."""
+        return (hidden @ self.weight + self.bias).log_softmax(-1)
 
 
 class ReadingGraph(nn.Module):

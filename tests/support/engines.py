@@ -51,12 +51,12 @@ class Exported:
 
 def exported_weights(source: Path, folder: Path, model: Any) -> Exported:
     """A folder of weights around a model, the rest from ``source``, with its engine file."""
-    from facellm.train.engine import engine_file
+    from facellm.train.engine import F32, engine_file
     from facellm.train.reading_graph import convert
 
     saved = load_checkpoint(source)
     landmarks = source / "landmarks.safetensors"
     save_checkpoint(folder, lively(model), saved.processor, landmarks, saved.calibration)
     graph = convert(load_checkpoint(folder))
-    engine_file(graph.model, folder, "f32").save(folder / ENGINE)
+    engine_file(graph.model, folder, F32).save(folder / ENGINE)
     return Exported(folder, graph)
