@@ -4,9 +4,8 @@ Cold: the command in a process of its own on a photo of 1000 x 1000 px; importin
 other packages is counted apart, as the command itself reports it. Warm: a loaded assistant and a
 photo it has not seen. Both photos are scikit-image's astronaut, enlarged, with another light, crop
 and mirroring each time. Medians of ``--runs`` runs; the load of the machine is printed beside them,
-since on a busy machine every figure is an upper bound.
-
-Example line: ``| detection + reading, new photo | 212 ms | <= 300 ms | yes |``.
+since on a busy machine every figure is an upper bound. The exported engine is measured beside torch
+(``facellm.eval.bench_engine``); the other lines are torch's, which ``facellm ask`` uses.
 """
 
 from __future__ import annotations
@@ -21,59 +20,26 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
-from skimage.data import astronaut
 from torch import Tensor
 
 from facellm.assistant import FaceAssistant
 from facellm.crops import upright_crop
+from facellm.engine_names import TORCH
 from facellm.generation import greedy_tokens
 
 from .answering import answer_prompts
+from .bench_engine import engine_lines
+from .bench_lines import Line, Rgb, new_photo, table
 
-SIDE = 1000  # pixels: one megapixel
 TOKENS = 60
 BATCH = 32
 QUESTION = "What expression does this face show?"
-Rgb = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One measured line.
-
-    Attributes:
-        name: What was measured.
-        value: Median, or a ratio of medians.
-        unit: ``s``, ``ms``, ``MB``, ``/s`` or ``x`` (a ratio).
-        goal: Bound in the same unit, None for information.
-        runs: How many runs the median is of.
-    """
-
-    name: str
-    value: float
-    unit: str
-    goal: float | None
-    runs: int
-
-
-def new_photo(index: int) -> Rgb:
-    """(1000, 1000, 3) uint8: the astronaut in another light, cut and side for every index."""
-    rng = np.random.default_rng(index)
-    left, top = rng.integers(0, 13, 2)
-    picture = astronaut()[top : top + 500, left : left + 500]
-    picture = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    picture = picture[:, ::-1] if index % 2 else picture
-    lit = 255 * (picture / 255.0) ** rng.uniform(0.85, 1.15) + rng.normal(0, 1.5, picture.shape)
-    return np.clip(lit, 0, 255).astype(np.uint8)
 
 
 def cold_runs(model: Path | None, runs: int) -> list[dict[str, float]]:
@@ -236,17 +202,6 @@ def batch_lines(assistant: FaceAssistant, runs: int) -> list[Line]:
     ]
 
 
-def table(lines: list[Line]) -> str:
-    """Markdown table of the lines."""
-    rows = ["| measured | median | goal | reached |", "|---|---|---|---|"]
-    for line in lines:
-        goal = "" if line.goal is None else f"<= {line.goal:g} {line.unit}"
-        reached = "" if line.goal is None else ("yes" if line.value <= line.goal else "NO")
-        digits = 0 if line.unit in {"ms", "MB"} and line.value >= 100 else 2
-        rows.append(f"| {line.name} | {line.value:.{digits}f} {line.unit} | {goal} | {reached} |")
-    return "\n".join(rows)
-
-
 def machine(threads: int) -> dict[str, Any]:
     """What the figures depend on."""
     return {
@@ -267,8 +222,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     before = machine(args.threads)
-    assistant = FaceAssistant.load(args.model)
+    assistant = FaceAssistant.load(args.model, engine=TORCH)  # as `facellm ask` does
     lines = warm_lines(assistant, args.runs) + batch_lines(assistant, args.runs)
+    lines += engine_lines(assistant, args.runs)
     lines = cold_lines(cold_runs(args.model, args.runs)) + lines
     after = machine(args.threads)
     print(f"{before['cores']} cores, {args.threads} threads, medians of {args.runs} runs")

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from facellm.checkpoint import ADAPTER, ADAPTER_FILES, CONFIG, PROCESSOR, WEIGHTS
 from facellm.errors import FaceLLMError
@@ -76,7 +76,8 @@ class EngineFile:
             "graph": np.frombuffer(self.graph.encode(), np.uint8),
             "weights": np.ascontiguousarray(self.weights),
         }
-        save_file(tensors, path, metadata={"format": FORMAT, **vars(self.facts)})
+        # Not save_file: it makes a file that its owner alone may read, installed for all or not.
+        path.write_bytes(save(tensors, {"format": FORMAT, **vars(self.facts)}))
 
     @classmethod
     def load(cls, path: Path) -> EngineFile:

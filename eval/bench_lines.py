@@ -1,0 +1,67 @@
+"""A measured line, the table of them, and photographs that no cache has seen.
+
+Example line: ``| detection + reading, new photo | 212 ms | <= 300 ms | yes |``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.data import astronaut
+
+SIDE = 1000  # pixels: one megapixel
+Rgb = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measured line.
+
+    Attributes:
+        name: What was measured.
+        value: Median, or a ratio of medians.
+        unit: ``s``, ``ms``, ``MB``, ``/s`` or ``x`` (a ratio).
+        goal: Bound in the same unit, None for information.
+        runs: How many runs the median is of.
+        at_least: The goal is a lower bound; otherwise it is an upper one.
+    """
+
+    name: str
+    value: float
+    unit: str
+    goal: float | None
+    runs: int
+    at_least: bool = False
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the value is on the good side of the goal."""
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.at_least else self.value <= self.goal
+
+
+def new_photo(index: int) -> Rgb:
+    """(1000, 1000, 3) uint8: the astronaut in another light, cut and side for every index."""
+    rng = np.random.default_rng(index)
+    left, top = rng.integers(0, 13, 2)
+    picture = astronaut()[top : top + 500, left : left + 500]
+    picture = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    picture = picture[:, ::-1] if index % 2 else picture
+    lit = 255 * (picture / 255.0) ** rng.uniform(0.85, 1.15) + rng.normal(0, 1.5, picture.shape)
+    return np.clip(lit, 0, 255).astype(np.uint8)
+
+
+def table(lines: list[Line]) -> str:
+    """Markdown table of the lines."""
+    rows = ["| measured | median | goal | reached |", "|---|---|---|---|"]
+    for line in lines:
+        side = ">=" if line.at_least else "<="
+        goal = "" if line.goal is None else f"{side} {line.goal:g} {line.unit}"
+        reached = {None: "", True: "yes", False: "NO"}[line.reached]
+        digits = 0 if line.unit in {"ms", "MB"} and line.value >= 100 else 2
+        rows.append(f"| {line.name} | {line.value:.{digits}f} {line.unit} | {goal} | {reached} |")
+    return "\n".join(rows)
