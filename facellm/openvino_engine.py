@@ -26,7 +26,7 @@ from facellm.spectrum import radial_log_power
 
 TELEMETRY = "openvino_telemetry"
 REQUIREMENT = "openvino>=2026.1,<2027"  # as in pyproject.toml
-MOST = 32  # images at once; more gain nothing and take memory
+MOST = 16  # images at once; what more of them need does not stay in the caches
 SPECTRUM = "spectrum"  # the graph's third input, where the tower has a texture branch
 
 
