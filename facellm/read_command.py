@@ -52,6 +52,7 @@ EXAMPLES = """\
   facellm read clip.webm --fps all -o all.csv  every frame
   facellm read shots/ --frames 25 -o clip.csv  the folder is one clip of 25 pictures a second
   facellm read me/ --baseline me.json          relative to this person's own neutral
+  facellm read shots/ --engine torch           the model itself, not its faster quantised copy
 """
 
 
