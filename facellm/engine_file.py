@@ -4,7 +4,7 @@
 and ``weights`` (its constants), and facts as text: of which weights it is (a digest), the openvino
 that wrote it, its precision. Nothing in it can run code, as with every other file of weights.
 
-Example: ``EngineFile.load(folder).source == source_digest(folder)``
+Example: ``engine_facts(folder / ENGINE).source == source_digest(folder)``
 """
 
 from __future__ import annotations

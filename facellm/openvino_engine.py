@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from facellm.engine_file import EngineFile, EngineUnusable, check_source, making
+from facellm.engine_names import OPENVINO
 from facellm.labels import QUERIES
 from facellm.spectrum import radial_log_power
 
@@ -51,8 +52,13 @@ def label_columns() -> list[slice]:
     return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
+def label_shape() -> list[int]:
+    """Q and K."""
+    return [len(QUERIES), label_columns()[-1].stop]
+
+
 class OpenVinoEngine:
-    """Readings by an engine file.
+    """Readings by an engine file, one call at a time.
 
     Args:
         path: Engine file, in the folder of the weights it was made from.
@@ -61,7 +67,7 @@ class OpenVinoEngine:
         EngineUnusable: If OpenVINO is missing, the file is damaged or made from other weights.
     """
 
-    name = "openvino"
+    name = OPENVINO
 
     def __init__(self, path: Path) -> None:
         check_source(path)  # before the import: where there is no file it would be in vain
@@ -81,6 +87,10 @@ class OpenVinoEngine:
             raise EngineUnusable(
                 f"{path}: cannot be used by openvino {version('openvino')} ({error})", making(path)
             ) from error
+        found, expected = self._compiled.output(0).partial_shape, label_shape()
+        if [size.get_max_length() for size in list(found)[1:]] != expected:
+            reason = f"{path}: gives {found}, expected (N, Q, K) with {expected}"
+            raise EngineUnusable(reason, making(path))
         self.detail = f"openvino {version('openvino')}, {file.facts.precision}"
         self._kept = file.weights  # the compiled model may still point into it
         self._inputs = [value.get_any_name() for value in self._compiled.inputs]

@@ -15,6 +15,7 @@ Needs ``pip install 'facellm[quantize]'``. Command:
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,8 @@ from facellm.checkpoint import Checkpoint, load_checkpoint
 from facellm.crop_reading import see_crops
 from facellm.engine_file import ENGINE, EngineFacts, EngineFile, source_digest
 from facellm.errors import FaceLLMError
-from facellm.folders import default_cache
-from facellm.labels import QUERIES
-from facellm.openvino_engine import label_columns, openvino_module
+from facellm.folders import check_place, default_cache
+from facellm.openvino_engine import label_shape, openvino_module
 from facellm.prepared import PreparedSet
 from facellm.prepared_crops import WHOLE, cut
 from facellm.spectrum import radial_log_power
@@ -47,7 +47,7 @@ SHARES = {
 TRAIN = 0
 BATCH = 16
 INT8, F32 = "int8", "f32"
-INSTALL = "python -m pip install 'facellm[quantize]'"
+REQUIREMENT = "nncf>=3.4,<4"  # as in pyproject.toml
 Sample = tuple[np.ndarray, ...]
 
 
@@ -57,7 +57,8 @@ def nncf_module() -> Any:
     try:
         import nncf
     except ImportError as error:
-        raise FaceLLMError(f"nncf cannot be imported ({error}): {INSTALL}") from error
+        install = f"{sys.executable} -m pip install '{REQUIREMENT}'"
+        raise FaceLLMError(f"nncf cannot be imported ({error}): {install}") from error
     return nncf
 
 
@@ -138,7 +139,7 @@ def readout_bias(model: Any) -> Any:
     Raises:
         ValueError: If the model does not hold exactly one such constant.
     """
-    shape = [len(QUERIES), label_columns()[-1].stop]
+    shape = label_shape()
     found = [
         op.output(0)
         for op in model.get_ordered_ops()
@@ -163,7 +164,7 @@ def engine_file(model: Any, folder: Path, precision: str) -> EngineFile:
         openvino.save_model(model, path, compress_to_fp16=False)
         weights = np.frombuffer(path.with_suffix(".bin").read_bytes(), np.uint8)
         facts = EngineFacts(source_digest(folder), precision, openvino.get_version())
-        return EngineFile(facts, path.read_text(), weights)
+        return EngineFile(facts, path.read_text(encoding="utf-8"), weights)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -178,6 +179,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.rows < 1:
         raise FaceLLMError(f"--rows {args.rows}: must be at least 1")
+    out = args.out or args.model / ENGINE
+    check_place(out)
     torch.set_num_threads(args.threads)
     nncf_module()
     checkpoint = load_checkpoint(args.model)
@@ -186,7 +189,6 @@ def main(argv: list[str] | None = None) -> None:
     kept = graph.float_operations()
     model = corrected(quantised(graph, samples), graph, samples)
     file = engine_file(model, args.model, INT8)
-    out = args.out or args.model / ENGINE
     file.save(out)
     print(f"{len(samples)} calibration crops, {len(kept)} of {len(graph.weighed())} layers float")
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from facellm.checkpoint import Checkpoint
 from facellm.landmarks import N_LANDMARKS
-from facellm.openvino_engine import SPECTRUM, label_columns, openvino_module
+from facellm.openvino_engine import SPECTRUM, label_columns, label_shape, openvino_module
 from facellm.spectrum import radial_log_power
 
 NO_LABEL = -1e4  # added to the logit of a label of another query
@@ -48,7 +48,7 @@ class Readout(nn.Module):
 
     def __init__(self, weight: Tensor, label_ids: list[Tensor]) -> None:
         super().__init__()
-        bias = torch.full((len(label_ids), sum(len(ids) for ids in label_ids)), NO_LABEL)
+        bias = torch.full(label_shape(), NO_LABEL)
         for row, columns in enumerate(label_columns()):
             bias[row, columns] = 0
         self.register_buffer("weight", weight[torch.cat(label_ids)].T.clone())

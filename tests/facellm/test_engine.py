@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,9 @@ from facellm.engine_names import VARIABLE, usual_engine
 from facellm.errors import FaceLLMError
 from facellm.images import load_image
 from facellm.neutral import baseline_from, sight
+from facellm.openvino_engine import REQUIREMENT
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +136,15 @@ def test_every_file_that_decides_a_reading_is_in_the_digest(tiny_checkpoint, tmp
     calibration = folder / "calibration.json"
     calibration.write_text(calibration.read_text() + "\n")
     assert source_digest(folder) in seen  # thresholds decide nothing here
+
+
+def test_the_packages_asked_for_are_those_of_the_project():
+    from facellm.train.engine import REQUIREMENT as NNCF
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = extras["optional-dependencies"]
+    assert extras["engine"] == [REQUIREMENT]
+    assert extras["quantize"] == [REQUIREMENT, NNCF]
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -151,5 +151,23 @@ def test_bad_settings_and_a_missing_package_are_told(exported, cache, monkeypatc
     with pytest.raises(FaceLLMError, match="--rows 0: must be at least 1"):
         engine.main(["--model", str(exported.folder), "--cache", str(cache), "--rows", "0"])
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(FaceLLMError, match=r"nncf cannot be imported.*facellm\[quantize\]"):
+    with pytest.raises(FaceLLMError, match=r"nncf cannot be imported.*pip install 'nncf>="):
         engine.main(["--model", str(exported.folder), "--cache", str(cache)])
+
+
+def test_a_place_that_cannot_be_written_is_told_first(exported, cache, tmp_path):
+    place = tmp_path / "nowhere" / "engine.safetensors"
+    with pytest.raises(FaceLLMError, match="nowhere does not exist"):
+        engine.main(["--model", str(exported.folder), "--cache", str(cache), "--out", str(place)])
+
+
+def test_another_graph_of_the_same_weights_is_refused(exported, quantised, tmp_path):
+    """Its file fits the weights, but it gives readings of other queries."""
+    folder, openvino = exported.copy_to(tmp_path / "weights"), engine.openvino_module()
+    model = quantised.clone()
+    whole = model.output(0).get_node().input_value(0)
+    half = openvino.opset13.slice(whole, [0], [2], [1], [1])
+    given = openvino.Model([half], model.get_parameters(), "half")
+    engine.engine_file(given, folder, engine.INT8).save(folder / ENGINE)
+    with pytest.raises(FaceLLMError, match=r"int8.safetensors: gives .*expected \(N, Q, K\)"):
+        OpenVinoEngine(folder / ENGINE)
