@@ -43,7 +43,9 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.core
-	$(PIP) install -q -e '.[train,eval,reasoner,clip,engine,quantize,test]'
+	$(PIP) install -q -e '.[build,train,eval,reasoner,clip,engine,quantize,ray,test]'
+# Its own dependencies would bring torchvision, which breaks transformers beside a CPU torch.
+	$(PIP) install -q --no-deps open_clip_torch
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.test
@@ -75,6 +77,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.test
 	$(PY) -m facellm.eval.bench
+	test ! -d $(FACELLM_DATA) || $(PY) -m facellm.instruct_data.corpus.bench --data $(FACELLM_DATA)
 
 figures: $(VENV)/.test
 	$(PY) -m facellm.eval.figures --card MODEL_CARD.md --threads $(THREADS)

@@ -1,11 +1,12 @@
-"""Speed and memory of ``facellm ask`` on this machine: ``python -m facellm.eval.bench``.
+"""Speed and memory on this machine: ``python -m facellm.eval.bench [--parts ask tables ...]``.
 
 Cold: the command in a process of its own on a photo of 1000 x 1000 px; importing torch and the
 other packages is counted apart, as the command itself reports it. Warm: a loaded assistant and a
 photo it has not seen. Both photos are scikit-image's astronaut, enlarged, with another light, crop
 and mirroring each time. Medians of ``--runs`` runs; the load of the machine is printed beside them,
-since on a busy machine every figure is an upper bound. The exported engine is measured beside torch
-(``facellm.eval.bench_engine``); the other lines are torch's, which ``facellm ask`` uses.
+since on a busy machine every figure is an upper bound.
+
+Example line: ``| detection + reading, new photo | 212 ms | <= 300 ms | yes |``.
 """
 
 from __future__ import annotations
@@ -24,22 +25,27 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from facellm.assistant import FaceAssistant
 from facellm.crops import upright_crop
-from facellm.engine_names import TORCH
 from facellm.generation import greedy_tokens
 
 from .answering import answer_prompts
+from .bench_clips import clip_lines
 from .bench_engine import engine_lines
-from .bench_lines import Line, Rgb, new_photo, table
+from .bench_lines import Line, machine, new_photo, table
+from .bench_tables import table_lines
 
 TOKENS = 60
+PARTS = ("ask", "engine", "tables", "clips")
 BATCH = 32
 QUESTION = "What expression does this face show?"
+Rgb = NDArray[np.uint8]
 
 
 def cold_runs(model: Path | None, runs: int) -> list[dict[str, float]]:
@@ -202,14 +208,10 @@ def batch_lines(assistant: FaceAssistant, runs: int) -> list[Line]:
     ]
 
 
-def machine(threads: int) -> dict[str, Any]:
-    """What the figures depend on."""
-    return {
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "load_average": [round(value, 2) for value in os.getloadavg()],
-        "torch": torch.__version__,
-    }
+def ask_lines(assistant: FaceAssistant, model: Path | None, runs: int) -> list[Line]:
+    """Cold, warm and batched: what a question costs."""
+    warm = warm_lines(assistant, runs) + batch_lines(assistant, runs)
+    return cold_lines(cold_runs(model, runs)) + warm
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -218,16 +220,24 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, help="folder of weights (default: those shipped)")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument("--mediapipe", type=Path, help="Python that has MediaPipe, for a ratio")
     parser.add_argument("--out", type=Path, help="also write the lines as JSON")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     before = machine(args.threads)
-    assistant = FaceAssistant.load(args.model, engine=TORCH)  # as `facellm ask` does
-    lines = warm_lines(assistant, args.runs) + batch_lines(assistant, args.runs)
-    lines += engine_lines(assistant, args.runs)
-    lines = cold_lines(cold_runs(args.model, args.runs)) + lines
+    assistant = FaceAssistant.load(args.model)  # as `facellm read`: by the fastest engine
+    by_torch = FaceAssistant(assistant.checkpoint, assistant.detector)  # as `facellm ask`
+    parts = {
+        "ask": lambda: ask_lines(by_torch, args.model, args.runs),
+        "engine": lambda: engine_lines(by_torch, args.runs),
+        "tables": lambda: table_lines(assistant, args.runs, args.mediapipe),
+        "clips": lambda: clip_lines(assistant, args.runs),
+    }
+    lines = [line for name in args.parts for line in parts[name]()]
     after = machine(args.threads)
     print(f"{before['cores']} cores, {args.threads} threads, medians of {args.runs} runs")
+    print(f"tables and clips are read by {assistant.engine.detail}, the rest by torch")
     print(f"load average {before['load_average']} before, {after['load_average']} after")
     print(table(lines))
     if args.out:

@@ -1,14 +1,17 @@
-"""A measured line, the table of them, and photographs that no cache has seen.
+"""A measured line, the photographs they are taken on, and how they are shown.
 
-Example line: ``| detection + reading, new photo | 212 ms | <= 300 ms | yes |``.
+Example: ``table([Line("crops read", 120.0, "/s", None, 7)])`` is a Markdown table.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from skimage.data import astronaut
 
@@ -38,7 +41,7 @@ class Line:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the value is on the good side of the goal."""
+        """Whether the value is on the good side of the goal; None without one."""
         if self.goal is None:
             return None
         return self.value >= self.goal if self.at_least else self.value <= self.goal
@@ -65,3 +68,13 @@ def table(lines: list[Line]) -> str:
         digits = 0 if line.unit in {"ms", "MB"} and line.value >= 100 else 2
         rows.append(f"| {line.name} | {line.value:.{digits}f} {line.unit} | {goal} | {reached} |")
     return "\n".join(rows)
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """What the figures depend on."""
+    return {
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "load_average": [round(value, 2) for value in os.getloadavg()],
+        "torch": torch.__version__,
+    }

@@ -12,7 +12,7 @@ arms, equal in parameters, data and steps offered, trained until the validation 
 Trained with right landmarks the model is also probed with ones that are mirrored, another face's or
 missing: mirrored ones should drop it below chance if it listens to them.
 
-Command (half an hour on one core)::
+Command (two hours on one core; two processes share the work)::
 
     python -m facellm.eval.region_claim --cache .cache/default --out eval/region_claim.json
 
@@ -37,7 +37,15 @@ import torch
 from facellm.folders import default_cache
 from facellm.prepared import PreparedSet
 
-from .region_toy import ClaimRun, CuePictures, cue_pictures, new_toy, read_sides, train_arm
+from .region_toy import (
+    TURNS,
+    ClaimRun,
+    CuePictures,
+    cue_pictures,
+    new_toy,
+    read_sides,
+    train_arm,
+)
 from .statistics import estimate, mean_statistic
 
 ARMS = ("right", "other", "none")
@@ -69,14 +77,14 @@ def measure(rig: PreparedSet, run: ClaimRun, folder: Path) -> dict[str, Any] | N
     digest = hashlib.sha256(json.dumps(asdict(run)).encode()).hexdigest()[:12]
     folder = folder / digest
     folder.mkdir(parents=True, exist_ok=True)
-    sizes = (run.train, run.held_out, run.held_out)
-    pictures = [cue_pictures(rig, s, n, run.degrees) for s, n in enumerate(sizes)]
+    stages = [cue_pictures(rig, 0, run.train, run.degrees * part) for part in TURNS]
+    valid, test = (cue_pictures(rig, split, run.held_out, run.degrees) for split in (1, 2))
     jobs = [(seed, arm) for seed in range(run.seeds) for arm in ARMS]
     for seed, arm in jobs:
         path = folder / f"{arm}-{seed}.json"
         if path.is_file() or not take(path.with_suffix(".taken")):
             continue
-        record = measure_arm(pictures, arm, seed, run)
+        record = measure_arm((stages, valid, test), arm, seed, run)
         path.write_text(json.dumps(record))
         print(arm, seed, np.mean(record["hits"], 0).round(4), record["log"], flush=True)
     paths = {(seed, arm): folder / f"{arm}-{seed}.json" for seed, arm in jobs}
@@ -103,10 +111,13 @@ def take(path: Path) -> bool:
     return False
 
 
-def measure_arm(pictures: list[CuePictures], arm: str, seed: int, run: ClaimRun) -> dict[str, Any]:
+Pictures = tuple[list[CuePictures], CuePictures, CuePictures]  # training stages, valid, test
+
+
+def measure_arm(pictures: Pictures, arm: str, seed: int, run: ClaimRun) -> dict[str, Any]:
     """Train one arm with one seed: its answers on the test pictures, and those to the probes."""
-    train, valid, test = pictures
-    model, log = train_arm(train, valid, arm, seed, run)
+    stages, valid, test = pictures
+    model, log = train_arm(stages, valid, arm, seed, run)
     probes = PROBES if arm == "right" else ()
     return {
         "log": log,

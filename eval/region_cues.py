@@ -7,7 +7,7 @@ angle, so neither the place in the picture nor the person tells the side. "Left"
 while the face is upright.
 
 Example: ``cue_sample(image, points, rng)`` -> ``Cue(crop (96, 96, 3), points (68, 2) in [0, 1],
-brow=1, eye=0, turn=31.0)``: the right brow is raised, the left eye painted shut.
+brow=1, eye=0)``: the right brow is raised, the left eye painted shut.
 
 Coordinates: (x, y), pixels of the picture inside, [0, 1] of the crop outside.
 """
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from facellm.face import MIRROR_68
 
 CROP = 96  # side of a crop, pixels
-RAISE = 0.15  # how far a brow is lifted, in distances of the outer eye corners
+RAISE = 0.22  # how far a brow is lifted, in distances of the outer eye corners: more than most can
 OPEN_EYE = 0.25  # least lid gap / eye width of a face that is used: below it an eye looks shut
 MOST_YAW = 20.0  # degrees; further turned faces hide one eye
 
@@ -43,14 +43,12 @@ class Cue:
         points: (68, 2) float32 of the unedited face, [0, 1] of the crop.
         brow: Raised brow, 0 left, 1 right.
         eye: Eye painted shut, 0 left, 1 right.
-        turn: Degrees the picture was turned by.
     """
 
     crop: Rgb
     points: NDArray[np.float32]
     brow: int
     eye: int
-    turn: float
 
 
 def raise_brow(image: Rgb, points: Points, side: int) -> Rgb:
@@ -134,4 +132,4 @@ def cue_sample(image: Rgb, unit: Points, rng: Generator, degrees: float = 180.0)
     crop = cv2.warpAffine(
         image, matrix, (CROP, CROP), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
     )
-    return Cue(crop, (moved / CROP).astype(np.float32), brow, eye, turn)  # type: ignore[arg-type]
+    return Cue(crop, (moved / CROP).astype(np.float32), brow, eye)  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from .region_cues import CROP, MOST_YAW, OPEN_EYE, Cue, cue_sample
 
 START, IMAGE, LABELS = 3, 4, torch.tensor([7, 8])  # token ids of the toy: left, right
 QUERY_IDS = [5, 6]
+TURNS = (0.25, 0.5, 1.0)  # largest turns training pictures are drawn at, parts of ``degrees``
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,19 @@ class ClaimRun:
         batch: Pictures a step.
         lr: Peak learning rate.
         degrees: Largest turn of a face.
-        growth: Epochs over which the largest turn of training pictures grows to ``degrees``: the
-            cues are learned on upright faces first, or a toy never leaves chance.
+        growth: Epochs at each smaller turn of training pictures (``TURNS``) before ``degrees``:
+            the cues are learned on nearly upright faces first, or a toy never leaves chance.
         seeds: Seeds 0 .. seeds - 1 of weights and order; the pictures stay the same.
     """
 
     train: int = 8000
     held_out: int = 2000
-    epochs: int = 24
+    epochs: int = 44
     patience: int = 3
     batch: int = 64
     lr: float = 1e-3
     degrees: float = 180.0
-    growth: int = 8
+    growth: int = 12
     seeds: int = 3
 
 
@@ -63,13 +64,11 @@ class CuePictures:
         crops: (N, 96, 96, 3) uint8.
         points: (N, 68, 2) float32 in [0, 1], of the unedited face.
         sides: (N, Q) int64, 0 left, 1 right.
-        turns: (N,) float32 degrees.
     """
 
     crops: Tensor
     points: Tensor
     sides: Tensor
-    turns: Tensor
 
 
 def cue_pictures(rig: PreparedSet, split: int, count: int, degrees: float) -> CuePictures:
@@ -88,7 +87,6 @@ def cue_pictures(rig: PreparedSet, split: int, count: int, degrees: float) -> Cu
         torch.from_numpy(np.stack([cue.crop for cue in cues])),
         torch.from_numpy(np.stack([cue.points for cue in cues])),
         torch.tensor([[cue.brow, cue.eye] for cue in cues]),
-        torch.tensor([cue.turn for cue in cues]),
     )
 
 
@@ -149,24 +147,31 @@ def read_sides(
     return (said.argmax(-1) == data.sides).numpy(), float(loss)
 
 
-def rows_of_epoch(turns: Tensor, epoch: int, run: ClaimRun) -> Tensor:
-    """Row numbers of the pictures an epoch shows: all, but while it grows only smaller turns."""
-    largest = run.degrees * min(1.0, (epoch + 1) / max(run.growth, 1))
-    return (turns.abs() <= largest).nonzero()[:, 0]
+def stage_of_epoch(epoch: int, run: ClaimRun) -> int:
+    """Which of ``TURNS`` the pictures of an epoch are drawn at."""
+    return min(epoch // run.growth, len(TURNS) - 1) if run.growth else len(TURNS) - 1
 
 
 def train_arm(
-    train: CuePictures, valid: CuePictures, kind: str, seed: int, run: ClaimRun
+    stages: list[CuePictures], valid: CuePictures, kind: str, seed: int, run: ClaimRun
 ) -> tuple[FaceLLMForConditionalGeneration, dict[str, Any]]:
-    """Train one model until its validation loss stops falling; its best state and how it went."""
+    """Train one model until its validation loss stops falling; its best state and how it went.
+
+    Args:
+        stages: Training pictures at each of ``TURNS``.
+        valid: Validation pictures, at the full turn.
+        kind: Which landmarks the model is given (``landmarks_of``).
+        seed: Of weights and order.
+        run: Settings.
+    """
     model, start = new_toy(seed), time.monotonic()
     optimizer = torch.optim.AdamW(model.parameters(), run.lr, weight_decay=0.05)
     generator = torch.Generator().manual_seed(seed)
     best, state, waited, epoch = float("inf"), model.state_dict(), 0, 0
     while epoch < run.epochs and waited < 2 * run.patience:
         model.train()
-        shown = rows_of_epoch(train.turns, epoch, run)
-        order = shown[torch.randperm(len(shown), generator=generator)]
+        train = stages[stage_of_epoch(epoch, run)]
+        order = torch.randperm(len(train.crops), generator=generator)
         for step, rows in enumerate(order.split(run.batch)):
             if epoch == 0:
                 optimizer.param_groups[0]["lr"] = run.lr * min(1.0, (step + 1) / 60)
@@ -179,7 +184,8 @@ def train_arm(
             optimizer.step()
         epoch += 1
         found = read_sides(model, valid, kind)[1]
-        waited = 0 if found < best - 1e-3 or epoch <= run.growth else waited + 1
+        growing = epoch <= run.growth * (len(TURNS) - 1)
+        waited = 0 if found < best - 1e-3 or growing else waited + 1
         if found < best:
             best, state = found, copy.deepcopy(model.state_dict())
         if waited == run.patience:

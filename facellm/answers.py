@@ -60,7 +60,8 @@ def _wrong_age(claims: AnswerClaims, face: Shown) -> list[str]:
     ]
 
 
-def _wrong_angles(name: str, said: dict[str, Angle], read: Sequence[int] | None) -> list[str]:
+def wrong_angles(name: str, said: dict[str, Angle], read: Sequence[int] | None) -> list[str]:
+    """Angles said of ``name`` ("pose", "gaze") that differ from those read, degrees by axis."""
     if read is None:
         return [f"{name} stated, but not measured"] if said else []
     wrong = []
@@ -123,8 +124,8 @@ def contradictions(claims: AnswerClaims, reading: Reading) -> list[str]:
     wrong += _wrong_expression(claims, face)
     wrong += _wrong_units(claims, face, reading.active_units())
     wrong += _wrong_age(claims, face)
-    wrong += _wrong_angles("pose", claims.pose, face.pose)
-    wrong += _wrong_angles("gaze", claims.gaze, face.gaze)
+    wrong += wrong_angles("pose", claims.pose, face.pose)
+    wrong += wrong_angles("gaze", claims.gaze, face.gaze)
     return wrong + _wrong_measures(claims, face)
 
 

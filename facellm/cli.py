@@ -40,6 +40,7 @@ VERBS = {
     "calibrate": "facellm.calibrate_command:main",
     "show": "facellm.show_command:main",
     "timeline": "facellm.timeline_command:main",
+    "build": "facellm.instruct_data.build_command:main",
     "doctor": "facellm.doctor_command:main",
     "completion": "facellm.completion_command:main",
 }
@@ -55,6 +56,7 @@ verbs:
   calibrate PATH... -o JSON  take a person's own neutral, for --baseline of ask and read
   show PHOTO -o PICTURE      draw boxes, points, regions, shares and what hiding a region does
   timeline CLIP -o FILE      draw expressions, units and pose of a clip over time (.html, .png)
+  build CONFIG -o FOLDER     labelled faces in, an instruction corpus out
   doctor                     what is installed, what is missing and how to mend it
   completion SHELL           a script that completes verbs and options in bash, zsh or fish
 

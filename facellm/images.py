@@ -13,6 +13,7 @@ Shapes: (H, W, 3) uint8 RGB, contiguous.
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 import zlib
@@ -44,12 +45,12 @@ _EXIF_ORIENTATION = 0x0112
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
-def load_image(source: str | Path | Image.Image | NDArray[Any]) -> Rgb:
+def load_image(source: str | Path | bytes | Image.Image | NDArray[Any]) -> Rgb:
     """Read a picture.
 
     Args:
-        source: Path of a file, an open PIL image, or an array (H, W), (H, W, 1), (H, W, 3) RGB or
-            (H, W, 4) RGBA of uint8, uint16, bool, or float in [0, 1].
+        source: Path of a file, the bytes of one, an open PIL image, or an array (H, W), (H, W, 1),
+            (H, W, 3) RGB or (H, W, 4) RGBA of uint8, uint16, bool, or float in [0, 1].
 
     Returns:
         (H, W, 3) uint8 RGB, upright, longer side at most 4,096 pixels.
@@ -62,27 +63,37 @@ def load_image(source: str | Path | Image.Image | NDArray[Any]) -> Rgb:
         return _shrink(_array_to_rgb(source))
     if isinstance(source, Image.Image):
         return _decode(source, "picture")
+    if isinstance(source, bytes):
+        return _open(io.BytesIO(source), "picture", len(source))
     path = Path(source)
     if not path.exists():
         raise FaceLLMError(f"{path}: no such file")
     if path.is_dir():
         raise FaceLLMError(f"{path}: is a folder, not a picture")
     try:
-        if path.stat().st_size == 0:
-            raise FaceLLMError(f"{path}: the file is empty")
+        return _open(path, str(path), path.stat().st_size)
+    except OSError as error:
+        raise FaceLLMError(f"{path}: cannot be read ({error})") from error
+
+
+def _open(file: Path | io.BytesIO, name: str, size: int) -> Rgb:
+    """Pixels of an encoded picture of ``size`` bytes."""
+    if size == 0:
+        raise FaceLLMError(f"{name}: the file is empty")
+    try:
         # PIL warns from 89 megapixels on; our own bound is checked right after opening.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                return _decode(picture, str(path))
+            with Image.open(file) as picture:
+                return _decode(picture, name)
     except Image.DecompressionBombError as error:
-        raise FaceLLMError(f"{path}: more than {MAX_PIXELS:,} pixels ({error})") from error
+        raise FaceLLMError(f"{name}: more than {MAX_PIXELS:,} pixels ({error})") from error
     except UnidentifiedImageError as error:
-        raise FaceLLMError(f"{path}: not a picture, or of a kind that is not known") from error
+        raise FaceLLMError(f"{name}: not a picture, or of a kind that is not known") from error
     except FaceLLMError:
         raise
     except _DECODE_ERRORS as error:
-        raise FaceLLMError(f"{path}: cannot be read ({error})") from error
+        raise FaceLLMError(f"{name}: cannot be read ({error})") from error
 
 
 def _decode(picture: Image.Image, name: str) -> Rgb:

@@ -168,22 +168,42 @@ def whole_picture(image: Rgb, bar: float) -> list[Proposal]:
 
 
 def whole_picture_face(image: Rgb, net: LandmarkNet) -> Face:
-    """The face of a picture that the caller says is a face crop already; nothing is searched.
+    """The face of one picture that is a face crop already; see ``whole_picture_faces``."""
+    return whole_picture_faces([image], net)[0]
+
+
+def whole_picture_faces(images: Sequence[Rgb], net: LandmarkNet) -> list[Face]:
+    """The faces of pictures that the caller says are face crops already; nothing is searched.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
+        images: N pictures (H, W, 3) uint8 RGB; the network sees them in two batches.
         net: The landmark network.
 
     Returns:
-        The better of two framings. Always a face: ``score`` says how far to trust it.
+        For every picture the better of two framings. Always a face: ``score`` says how far to
+        trust it.
     """
-    tried = [Proposal(p.square, 0.0, 0.0) for p in whole_picture(image, 0.0)]
-    unit, chance = net.predict([_cut(image, proposal) for proposal in tried])
-    best = int(np.argmax(chance))
-    first = _to_picture(unit[best], tried[best])
-    second = Proposal(_reframe(first, 0.0))
-    unit, again = net.predict([_cut(image, second)])
-    refined = _to_picture(unit[0], second)
-    if again[0] < min(0.5, chance[best]):  # the second look lost the face: keep the first
-        return _face(first, float(chance[best]) * agreement(first, refined))
-    return _face(refined, float(again[0]) * agreement(first, refined))
+    tried = [
+        (index, Proposal(p.square, 0.0, 0.0))
+        for index, image in enumerate(images)
+        for p in whole_picture(image, 0.0)
+    ]
+    unit, chance = net.predict([_cut(images[index], proposal) for index, proposal in tried])
+    best: dict[int, int] = {}
+    for place, (index, _) in enumerate(tried):
+        if index not in best or chance[place] > chance[best[index]]:
+            best[index] = place
+    firsts = [_to_picture(unit[place], tried[place][1]) for place in best.values()]
+    seconds = [Proposal(_reframe(first, 0.0)) for first in firsts]
+    before = [float(chance[place]) for place in best.values()]
+    cuts = [_cut(image, second) for image, second in zip(images, seconds, strict=True)]
+    unit, again = net.predict(cuts)
+    faces = []
+    for index, first in enumerate(firsts):
+        second = _to_picture(unit[index], seconds[index])
+        steady = agreement(first, second)
+        if again[index] < min(0.5, before[index]):  # the second look lost the face: keep the first
+            faces.append(_face(first, before[index] * steady))
+        else:
+            faces.append(_face(second, float(again[index]) * steady))
+    return faces

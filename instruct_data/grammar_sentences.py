@@ -10,7 +10,7 @@ Example: ``write_age(face, Writer(rng, 0))`` -> ``"The apparent age is about 34 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from facellm.context import SIDES, STRAIGHT
@@ -163,9 +163,12 @@ def angle_parts(angles: Sequence[int], forms: Sequence[str]) -> list[str]:
 
 def write_pose(face: Shown, writer: Writer) -> str:
     """Head pose in words and degrees."""
-    if face.pose is None:
-        return writer.write(phrases.NO_POSE)
-    parts = angle_parts(face.pose, phrases.POSE_ANGLES)
+    return writer.write(phrases.NO_POSE) if face.pose is None else tell_pose(face.pose, writer)
+
+
+def tell_pose(pose: Sequence[int], writer: Writer) -> str:
+    """Yaw, pitch and roll, rounded degrees, in words."""
+    parts = angle_parts(pose, phrases.POSE_ANGLES)
     straight = phrases.STRAIGHT[writer.style]
     return writer.write(phrases.POSE, parts=joined(parts) if parts else straight)
 
@@ -184,14 +187,14 @@ def write_deepfake(face: Shown, writer: Writer) -> str:
     return writer.write(phrases.FAKE, kind=phrases.FAKE_KINDS[generated], p=percent, h=hedge)
 
 
-def reasons(face: Shown) -> list[str]:
+def reasons(geometry: Mapping[str, int], active: Sequence[ShownUnit]) -> list[str]:
     """What was measured and may be cited, with the active units that agree with it."""
     found: list[str] = []
-    for words, z in (face.geometry or {}).items():
+    for words, z in geometry.items():
         sign = 1 if z > 0 else -1
         against = "" if found else " against neutral faces"
         text = f"{phrases.MEASURES[words][z < 0]} ({z:+d} SD{against})"
-        units = [u.number for u in face.units if AGREEMENT.get(u.number) == (words, sign)]
+        units = [u.number for u in active if AGREEMENT.get(u.number) == (words, sign)]
         if units:
             text += f", which agrees with {joined([unit_name(number) for number in units])}"
         found.append(text)
@@ -203,7 +206,7 @@ def write_why(face: Shown, writer: Writer) -> str:
     label = write_expression(face, writer)
     if face.geometry is None:
         return f"{label} {writer.pick(phrases.NO_GEOMETRY)}"
-    found = reasons(face)
+    found = reasons(face.geometry, face.units)
     if not found:
         return f"{label} {writer.pick(phrases.NO_EVIDENCE)}"
     return f"{label} {writer.write(phrases.EVIDENCE, reasons='; '.join(found))}"

@@ -13,6 +13,7 @@ import hashlib
 import json
 import random
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 
@@ -206,9 +207,27 @@ def sample_question(
     by_intent, slots, _ = templates()
     if intent not in by_intent:
         raise ValueError(f"intent {intent!r} is none of {', '.join(INTENTS)}")
-    draws = fork(rng)
+    return worded(by_intent[intent], slots, fork(rng), typo_rate, terse_rate)
+
+
+def worded(
+    choices: Sequence[str],
+    slots: Slots,
+    draws: random.Random,
+    typo_rate: float = TYPO_RATE,
+    terse_rate: float = TERSE_RATE,
+) -> str:
+    """One question of some templates, as people type it; never one of the held-out wordings.
+
+    Args:
+        choices: Templates (``wording.py``).
+        slots: The named lists they use.
+        draws: Source of randomness.
+        typo_rate: Share of questions with one or two typing errors.
+        terse_rate: Share of questions that leave small words out.
+    """
     while True:
-        base = text = choose(draws.choice(by_intent[intent]), draws, slots)
+        base = text = choose(draws.choice(choices), draws, slots)
         if draws.random() < terse_rate:
             text = shorten(text, draws)
         if draws.random() < 0.2:

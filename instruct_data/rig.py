@@ -253,9 +253,12 @@ _UNSIDED = frozenset(
 )
 
 
-def identity_table() -> Array:
-    """Coefficients of the fixed population, (400, 100), standard deviations, within +-2.2."""
-    coefficients = np.random.default_rng(_IDENTITY_SEED).normal(0.0, 0.9, (N_IDENTITIES, 100))
+def identity_table(n: int = N_IDENTITIES) -> Array:
+    """Coefficients of the fixed population, (n, 100), standard deviations, within +-2.2.
+
+    A longer table begins with the people of a shorter one.
+    """
+    coefficients = np.random.default_rng(_IDENTITY_SEED).normal(0.0, 0.9, (n, 100))
     return coefficients.clip(-2.2, 2.2).astype(np.float32)
 
 

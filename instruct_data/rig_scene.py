@@ -56,11 +56,11 @@ class View:
 class FaceRenderer:
     """Renders samples of one rig; holds what does not change between faces."""
 
-    def __init__(self, rig: Rig, size: int = 160) -> None:
-        """Prepare a rig for pictures of ``size`` pixels."""
+    def __init__(self, rig: Rig, size: int = 160, people: Array | None = None) -> None:
+        """Prepare a rig for pictures of ``size`` pixels; ``people`` as in ``label_face``."""
         self.rig, self.size, self.side = rig, size, size * _OVERSAMPLE
         self.skin_map = SkinMap.build(rig)
-        self.identities = identity_table()
+        self.identities = identity_table() if people is None else people
         quads = rig.quads
         self.corners = np.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], axis=1).reshape(-1, 3)
         self.corner_materials = np.repeat(rig.materials, 2)
@@ -79,6 +79,10 @@ class FaceRenderer:
         Returns:
             (size, size, 3), uint8, RGB. The same sample gives the same picture.
         """
+        return self.render_lit(sample, camera)[0]
+
+    def render_lit(self, sample: FaceSample, camera: Camera | None = None) -> tuple[Array, Lights]:
+        """The picture as ``render`` gives it, and the lamps that light it."""
         rng = np.random.default_rng(sample.look)
         mesh = self.rig.vertices(self.identities[sample.identity], sample.expression)
         points = mesh[self.rig.landmark_vertices]
@@ -103,7 +107,7 @@ class FaceRenderer:
         if rng.random() < 0.08:
             draw_glasses(canvas, camera, points, rng)
         small = cv2.resize(canvas, (self.size, self.size), interpolation=cv2.INTER_AREA)
-        return photograph(small, rng)
+        return photograph(small, rng), lights
 
     def _look(self, xy: Array, depth: Array, gap: float, sample: FaceSample) -> View:
         """Rasterise; gums and teeth only where the lips can show them, for speed."""

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .rig import ACTION_UNITS, Rig, identity_splits, identity_table
+from facellm.labels import split_of
+
+from .rig import ACTION_UNITS, N_IDENTITIES, Rig, identity_splits, identity_table
 from .rig_camera import angles, direction, rotation
 from .rig_sample import FaceSample
 
@@ -24,12 +26,13 @@ _TABLE = identity_table()
 _SPLITS = identity_splits()
 
 
-def label_face(rig: Rig, sample: FaceSample) -> dict[str, Array]:
+def label_face(rig: Rig, sample: FaceSample, people: Array = _TABLE) -> dict[str, Array]:
     """The exact labels of one face.
 
     Args:
         rig: The face model.
         sample: The face.
+        people: Coefficients of the population, ``identity_table()`` or a longer one.
 
     Returns:
         ``au`` (21,) in [0, 1]; ``landmarks`` (68, 2) in [0, 1]; ``pose`` (3,) and ``gaze`` (2,)
@@ -37,7 +40,7 @@ def label_face(rig: Rig, sample: FaceSample) -> dict[str, Array]:
         inter-ocular distance; ``eye_open`` (2,) opening / width, image-left eye first. Openness
         is measured on the mesh, so turning the head leaves it unchanged.
     """
-    points = rig.landmarks(_TABLE[sample.identity], sample.expression)
+    points = rig.landmarks(people[sample.identity], sample.expression)
     gap = lip_gap(points)
     au = np.array([sample.units.get(unit, 0.0) for unit in ACTION_UNITS], dtype=np.float32)
     parted = 0.0 if {24, 28} & set(sample.units) else (gap - LIP_GAP[0]) / (LIP_GAP[1] - LIP_GAP[0])
@@ -48,12 +51,20 @@ def label_face(rig: Rig, sample: FaceSample) -> dict[str, Array]:
         "pose": np.array(sample.pose, dtype=np.float32),
         "gaze": np.array(angles(rotation(sample.pose) @ direction(*sample.eyes)), dtype=np.float32),
         "identity": np.array(sample.identity, dtype=np.int32),
-        "split": _SPLITS[sample.identity, ...],
+        "split": identity_split(sample.identity),
         "mouth_open": np.array(gap, dtype=np.float32),
         "eye_open": np.array(
             [eye_opening(points[36:42]), eye_opening(points[42:48])], dtype=np.float32
         ),
     }
+
+
+def identity_split(identity: int) -> Array:
+    """Split of a person, () int8: of the fixed population as drawn once, of others by hash."""
+    if identity < N_IDENTITIES:
+        return _SPLITS[identity, ...]
+    place = ("train", "valid", "test").index(split_of(f"rig/person/{identity}"))
+    return np.array(place, dtype=np.int8)
 
 
 def lip_gap(points: Array) -> float:

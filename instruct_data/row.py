@@ -53,6 +53,10 @@ class FaceRow:
         dialogue: A VENUS record (``readers.venus``), or None.
         landmarks: Published points (68, 2) in pixels of the picture, or None.
         group: Column used in fairness tables only, never an answer.
+        age_range: First and last year of an age group, for sets that label groups, or None.
+        making: How a made picture came about, JSON-ready (``forge.reader``): method, mask, regions
+            to name and seed of a forgery; pose, light, skin and caption of a render. None for what
+            a camera took.
     """
 
     source: str
@@ -80,6 +84,8 @@ class FaceRow:
     dialogue: dict[str, Any] | None = field(default=None, repr=False)
     landmarks: np.ndarray | None = None
     group: str | None = None
+    age_range: tuple[int, int] | None = None
+    making: dict[str, Any] | None = field(default=None, repr=False)
 
     def load(self) -> bytes:
         """Encoded bytes of the picture, embedded or read from ``path``.

@@ -152,8 +152,11 @@ class Annotator(Protocol):
 
     name: str
 
-    def annotate(self, drafts: Sequence[Draft]) -> list[tuple[Exchange, ...]]:
-        """Exchanges for every draft, in order; empty where nothing can be said."""
+    def annotate(self, drafts: Sequence[Draft]) -> Sequence[tuple[Exchange, ...] | Rejection]:
+        """Exchanges for every draft, in order; empty where nothing can be said.
+
+        A rejection stands where it should have been said and could not.
+        """
         ...
 
 

@@ -23,12 +23,13 @@ from facellm.eval.region_cues import (
     raise_brow,
 )
 from facellm.eval.region_toy import (
+    TURNS,
     ClaimRun,
     CuePictures,
     landmarks_of,
     new_toy,
     read_sides,
-    rows_of_epoch,
+    stage_of_epoch,
 )
 from facellm.face import MIRROR_68
 
@@ -134,16 +135,15 @@ def pictures(count: int = 12) -> CuePictures:
         torch.randint(0, 256, (count, CROP, CROP, 3), generator=generator, dtype=torch.uint8),
         torch.rand(count, 68, 2, generator=generator),
         torch.randint(0, 2, (count, 2), generator=generator),
-        180 * torch.rand(count, generator=generator),
     )
 
 
 def test_small_turns_come_first_and_all_in_the_end():
-    turns, run = torch.tensor([10.0, -80.0, 100.0, -170.0]), ClaimRun(growth=4)
-    assert [rows_of_epoch(turns, epoch, run).tolist() for epoch in (0, 1, 2, 3, 9)] == [
-        [0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3],
-    ]  # fmt: skip
-    assert len(rows_of_epoch(turns, 0, ClaimRun(growth=0))) == 4
+    run = ClaimRun(growth=2)
+    assert [stage_of_epoch(epoch, run) for epoch in range(7)] == [0, 0, 1, 1, 2, 2, 2]
+    assert stage_of_epoch(0, ClaimRun(growth=0)) == 2
+    assert list(TURNS) == sorted(TURNS)
+    assert TURNS[-1] == 1
 
 
 def test_each_arm_is_given_its_landmarks():

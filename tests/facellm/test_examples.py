@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from example_commands import (
     all_examples,
     commands_of_page,
     examples_of_help,
+    parser_for,
     python_blocks,
     split,
 )
@@ -55,7 +57,17 @@ def folder(photo, tiny_checkpoint, tmp_path_factory):
         half.save(folder / name, quality=92)
     write_gif(folder / "clip.gif", frames, 200)
     shutil.copytree(tiny_checkpoint, folder / "my-weights")
+    (folder / "corpus.yaml").write_text(CORPUS)
     return folder
+
+
+# Its reader needs no file, its annotator only labels.
+CORPUS = """\
+shard_rows: 8
+sources: [{reader: "corpus_toys:read_toys", path: toys, faces: none}]
+annotators: ["corpus_toys:LabelAnnotator"]
+dedupe: "corpus_toys:SameBytes"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +80,10 @@ def run(folder, toy, monkeypatch):
     """``run("facellm ask photo.jpg")`` -> exit code, in the folder, with the toy's weights."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(FaceAssistant, "load", lambda *_, **__: toy)
+    monkeypatch.setenv("FACELLM_DATA", str(folder))
 
     def run(command, url=ENDPOINT):
+        prepare(command)
         if "me.json" in command:  # a baseline is of one person, and the toy sees several
             monkeypatch.setattr(toy, "detector", FirstFace(toy.detector))
             assert main(["calibrate", "me/", "-o", "me.json", "--quiet"]) == 0
@@ -79,6 +93,23 @@ def run(folder, toy, monkeypatch):
         return main(arguments)
 
     return run
+
+
+def prepare(command):
+    """What an example of ``facellm build`` takes for granted, in the folder."""
+    words = command.split()
+    if words[:2] != ["facellm", "build"]:
+        return
+    if "-o" in words and words[2] in ("export", "import"):
+        shutil.rmtree(words[words.index("-o") + 1], ignore_errors=True)
+    if words[2] == "import" and not Path(words[3]).exists():
+        form, out = words[words.index("--format") + 1], words[3].split("/")[0]
+        prepare(f"facellm build export corpus/ --format {form} -o {out}")
+        assert main(["build", "export", "corpus/", "--format", form, "-o", out, "--quiet"]) == 0
+    elif words[2] == "export" and not Path("corpus/counts.json").exists():
+        assert main(["build", "corpus.yaml", "-o", "corpus/", "--quiet"]) == 0
+    elif words[2] == "corpus.yaml" and "--resume" not in words:
+        shutil.rmtree(words[words.index("-o") + 1], ignore_errors=True)
 
 
 class FirstFace:
@@ -120,9 +151,10 @@ def test_a_command_is_taken_apart(command, parts):
 
 @pytest.mark.parametrize(("where", "command"), EXAMPLES)
 def test_the_parser_takes_the_example(where, command):
-    verb, *rest = split(command)[1]
-    if not verb.startswith("-"):
-        parser_of(verb).parse_intermixed_args(rest)
+    words = split(command)[1]
+    if not words[0].startswith("-"):
+        parser, rest = parser_for(words)
+        parser.parse_intermixed_args(rest)
 
 
 @pytest.mark.parametrize("command", sorted({command for _, command in EXAMPLES}))

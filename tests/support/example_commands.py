@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 
 from facellm.cli import USAGE, VERBS, parser_of
+from facellm.instruct_data.build_command import subverb_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md")))
@@ -56,12 +57,28 @@ def split(command):
     return feed, words[1:]
 
 
+# Sub-verbs of ``facellm build`` whose examples need nothing but the folder of the examples, in an
+# order in which each finds what those before it have made.
+SUBVERBS = ("index", "export", "import")
+
+
+def parser_for(words):
+    """``["read", "a.jpg"]`` -> the parser of its verb, and the words that are for it."""
+    verb, *rest = words
+    if verb == "build" and rest and rest[0] in SUBVERBS:
+        return subverb_parser(rest[0]), rest[1:]
+    return parser_of(verb), rest
+
+
 def all_examples():
     """(where, command) of every command that a help text or a page shows."""
     found = [("facellm --help", command) for command in examples_of_help(USAGE)]
     for verb in VERBS:
         shown = examples_of_help(parser_of(verb).format_help())
         found += [(f"facellm {verb} --help", command) for command in shown]
+    for name in SUBVERBS:
+        shown = examples_of_help(subverb_parser(name).format_help())
+        found += [(f"facellm build {name} --help", command) for command in shown]
     for page in PAGES:
         found += [(page, c) for c in commands_of_page((ROOT / page).read_text("utf-8"))]
     return found

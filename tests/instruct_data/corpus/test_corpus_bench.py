@@ -1,0 +1,53 @@
+"""The bench measures what it says."""
+
+import json
+
+import pytest
+from corpus_toys import toy_config
+
+from facellm.instruct_data.corpus.bench import child, main, rate, seconds, synthetic_config, writing
+from facellm.instruct_data.corpus.build import build
+from facellm.instruct_data.corpus.folder import CorpusFolder
+from facellm.instruct_data.corpus.shards import read_shards
+
+TOYS = """\
+sources: [{reader: "corpus_toys:read_toys", path: toys, faces: none}]
+annotators: ["corpus_toys:LabelAnnotator"]
+pictures: {least_side: 8, least_face: 1}
+"""
+
+
+def test_a_rate_is_rows_over_seconds(tmp_path):
+    slow = rate(toy_config(rows=6, pause=0.1), tmp_path, "none", 1)
+    assert slow["rows"] == 6
+    assert 5 < slow["rows_per_second"] < 60
+    assert slow["records_per_second"] == pytest.approx(2 * slow["rows_per_second"], rel=0.1)
+
+
+def test_both_writers_get_the_same_records(tmp_path):
+    pytest.importorskip("datasets", reason="optional: datasets is not installed")
+    build(toy_config(), tmp_path / "out", data=tmp_path)
+    figures = writing(list(read_shards(CorpusFolder(tmp_path / "out"))), 1)
+    assert figures["records"] == 36
+    assert figures["ratio"] == pytest.approx(
+        figures["ours_per_second"] / figures["datasets_per_second"], rel=0.1
+    )
+
+
+def test_synthetic_rows_become_records(tmp_path):
+    counts = build(synthetic_config(30), tmp_path / "out", data=tmp_path)
+    assert (counts["rows"], counts["records"]) == (30, 30)
+    assert child(10) > 10_000  # KB
+    assert seconds(lambda out: out.mkdir()) > 0
+
+
+def test_the_figures_are_written_as_json(tmp_path, monkeypatch):
+    pytest.importorskip("datasets", reason="optional: datasets is not installed")
+    monkeypatch.setattr("facellm.instruct_data.corpus.bench.child_peak", lambda rows: 2 * rows)
+    monkeypatch.setattr("facellm.instruct_data.corpus.bench.MODES", ("none",))
+    (tmp_path / "toys.yaml").write_text(TOYS)
+    arguments = ["--config", str(tmp_path / "toys.yaml"), "--data", str(tmp_path)]
+    main([*arguments, "--rows", "8", "--repeats", "1", "-o", str(tmp_path / "f.json")])
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert set(figures) == {"rates", "writing", "memory"}
+    assert figures["memory"]["growth_bytes_per_row"] == 2048

@@ -1,0 +1,36 @@
+"""The registry: every reader has a source with terms, options are checked, codes are ours."""
+
+import pytest
+from face_trees import text
+
+from facellm.errors import FaceLLMError
+from facellm.instruct_data.readers import READERS, emotion_codes, open_set
+from facellm.instruct_data.readers.sources import SOURCES
+from facellm.labels import EXPRESSIONS
+
+
+def test_every_reader_stands_in_the_table_of_sources_with_terms():
+    assert set(READERS) == set(SOURCES)
+    assert all(one.title and one.layout and one.labels and one.terms for one in SOURCES.values())
+
+
+@pytest.mark.parametrize(
+    "name", ["FER2013", "AFFECTNET", "RAF_DB", "DFEW", "CREMA_D", "MAFW", "FERV39K", "WORDS"]
+)
+def test_codes_mean_our_labels_or_nothing(name):
+    table = getattr(emotion_codes, name)
+    assert set(table.values()) - {None} <= set(EXPRESSIONS)
+    assert len(set(table.values()) - {None}) >= 6
+
+
+def test_an_unknown_reader_names_the_nearest():
+    with pytest.raises(FaceLLMError, match="is it 'affectnet'"):
+        open_set("afectnet", ".")
+
+
+def test_an_unknown_option_names_those_there_are(tmp_path):
+    text(tmp_path / "list.txt", "a 1 1")
+    with pytest.raises(FaceLLMError, match=r"reader raer: .*'agred'.*agreed"):
+        open_set("raer", tmp_path / "list.txt", {"agred": True})
+    with pytest.raises(FaceLLMError, match=r"class_folders: missing .*'source'"):
+        open_set("class_folders", tmp_path)
