@@ -43,7 +43,7 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.core
-	$(PIP) install -q -e '.[build,train,eval,reasoner,clip,ray,test]'
+	$(PIP) install -q -e '.[build,train,eval,reasoner,clip,engine,quantize,ray,test]'
 # Its own dependencies would bring torchvision, which breaks transformers beside a CPU torch.
 	$(PIP) install -q --no-deps open_clip_torch
 	@touch $@
@@ -94,9 +94,9 @@ TEACHER_PACKAGES := mediapipe==0.10.21 "numpy<2" "pandas<3" "pyarrow<22" "scipy<
 stamp = @mkdir -p $(STAGES) && touch $@
 
 STAGE_NAMES := 01-prepare 02-rig 03-teacher-landmarks 04-landmarks 05-locate 06-forgeries \
-    07-encoder 08-features 09-language 10-connector 11-adapter 12-export 13-calibrate
+    07-encoder 08-features 09-language 10-connector 11-adapter 12-export 13-calibrate 14-engine
 
-train-default: $(STAGES)/13-calibrate
+train-default: $(STAGES)/14-engine
 
 $(addprefix $(STAGES)/,$(STAGE_NAMES)): | $(VENV)/.test
 
@@ -173,6 +173,12 @@ $(STAGES)/12-export: $(STAGES)/11-adapter
 
 $(STAGES)/13-calibrate: $(STAGES)/12-export
 	$(PY) -m facellm.eval.calibrate --model $(WEIGHTS) --threads $(THREADS)
+	$(stamp)
+
+# The thresholds were fitted on torch's readings; how little the quantised ones differ is measured.
+$(STAGES)/14-engine: $(STAGES)/13-calibrate
+	$(PY) -m facellm.train.engine --model $(WEIGHTS) --threads $(THREADS)
+	$(PY) -m facellm.eval.engine --model $(WEIGHTS) --threads $(THREADS)
 	$(stamp)
 
 clean:

@@ -1,4 +1,4 @@
-"""Speed and memory on this machine: ``python -m facellm.eval.bench [--parts ask tables clips]``.
+"""Speed and memory on this machine: ``python -m facellm.eval.bench [--parts ask tables ...]``.
 
 Cold: the command in a process of its own on a photo of 1000 x 1000 px; importing torch and the
 other packages is counted apart, as the command itself reports it. Warm: a loaded assistant and a
@@ -37,11 +37,12 @@ from facellm.generation import greedy_tokens
 
 from .answering import answer_prompts
 from .bench_clips import clip_lines
+from .bench_engine import engine_lines
 from .bench_lines import Line, machine, new_photo, table
 from .bench_tables import table_lines
 
 TOKENS = 60
-PARTS = ("ask", "tables", "clips")
+PARTS = ("ask", "engine", "tables", "clips")
 BATCH = 32
 QUESTION = "What expression does this face show?"
 Rgb = NDArray[np.uint8]
@@ -225,15 +226,18 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     before = machine(args.threads)
-    assistant = FaceAssistant.load(args.model)
+    assistant = FaceAssistant.load(args.model)  # as `facellm read`: by the fastest engine
+    by_torch = FaceAssistant(assistant.checkpoint, assistant.detector)  # as `facellm ask`
     parts = {
-        "ask": lambda: ask_lines(assistant, args.model, args.runs),
+        "ask": lambda: ask_lines(by_torch, args.model, args.runs),
+        "engine": lambda: engine_lines(by_torch, args.runs),
         "tables": lambda: table_lines(assistant, args.runs, args.mediapipe),
         "clips": lambda: clip_lines(assistant, args.runs),
     }
     lines = [line for name in args.parts for line in parts[name]()]
     after = machine(args.threads)
     print(f"{before['cores']} cores, {args.threads} threads, medians of {args.runs} runs")
+    print(f"tables and clips are read by {assistant.engine.detail}, the rest by torch")
     print(f"load average {before['load_average']} before, {after['load_average']} after")
     print(table(lines))
     if args.out:

@@ -29,6 +29,7 @@ class Line:
         unit: ``s``, ``ms``, ``MB``, ``/s`` or ``x`` (a ratio).
         goal: Bound in the same unit, None for information.
         runs: How many runs the median is of.
+        at_least: The goal is a lower bound; otherwise it is an upper one.
     """
 
     name: str
@@ -36,6 +37,14 @@ class Line:
     unit: str
     goal: float | None
     runs: int
+    at_least: bool = False
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the value is on the good side of the goal; None without one."""
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.at_least else self.value <= self.goal
 
 
 def new_photo(index: int) -> Rgb:
@@ -53,8 +62,9 @@ def table(lines: list[Line]) -> str:
     """Markdown table of the lines."""
     rows = ["| measured | median | goal | reached |", "|---|---|---|---|"]
     for line in lines:
-        goal = "" if line.goal is None else f"<= {line.goal:g} {line.unit}"
-        reached = "" if line.goal is None else ("yes" if line.value <= line.goal else "NO")
+        side = ">=" if line.at_least else "<="
+        goal = "" if line.goal is None else f"{side} {line.goal:g} {line.unit}"
+        reached = {None: "", True: "yes", False: "NO"}[line.reached]
         digits = 0 if line.unit in {"ms", "MB"} and line.value >= 100 else 2
         rows.append(f"| {line.name} | {line.value:.{digits}f} {line.unit} | {goal} | {reached} |")
     return "\n".join(rows)

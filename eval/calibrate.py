@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from facellm.assistant import FaceAssistant
 from facellm.checkpoint import CALIBRATION
+from facellm.engine_names import TORCH
 from facellm.folders import default_cache
 from facellm.readout import Calibration
 
@@ -79,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    assistant = FaceAssistant.load(args.model)
+    assistant = FaceAssistant.load(args.model, engine=TORCH)
     saved = assistant.checkpoint
     unshifted = replace(saved.calibration, generated_shift=0.0)
     assistant.checkpoint = replace(saved, calibration=unshifted)

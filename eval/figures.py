@@ -22,6 +22,7 @@ import torch
 
 from facellm.assistant import FaceAssistant
 from facellm.checkpoint import weight_digests
+from facellm.engine_names import TORCH
 from facellm.errors import FaceLLMError
 from facellm.folders import default_cache
 
@@ -125,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    assistant = FaceAssistant.load(args.model)
+    assistant = FaceAssistant.load(args.model, engine=TORCH)
     source = provenance(assistant.checkpoint.folder, args.limit)
     families = earlier_families(args.out, source)
     names = chosen_families(args.only)

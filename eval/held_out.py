@@ -19,19 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facellm.assistant import FaceAssistant
-from facellm.crops import upright_crop
 from facellm.errors import FaceLLMError
-from facellm.face import CROP_MARGIN, BoundingBox, Face, Landmarks
 from facellm.geometry import MEASURES
 from facellm.labels import ACTION_UNITS, EXPRESSIONS
 from facellm.prepared import PreparedSet
+from facellm.prepared_crops import WHOLE, cut
 from facellm.reading import Reading
 
 TRAIN, VALID, TEST = 0, 1, 2
 BATCH = 32
-WHOLE = frozenset({"ferplus"})
-# The square taken where no landmarks are stored, as in training: centre y and side / picture side.
-GUESS_CENTER, GUESS_SIDE = 0.52, 0.78
 Array = NDArray[np.float64]
 Crop = NDArray[np.uint8]
 
@@ -164,30 +160,3 @@ def spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     if len(rows) <= count:
         return rows
     return rows[np.linspace(0, len(rows) - 1, count).round().astype(int)]
-
-
-def cut(data: PreparedSet, row: int, size: int, *, whole: bool) -> NDArray[np.uint8]:
-    """The crop of one stored picture.
-
-    Args:
-        data: The set.
-        row: Row number.
-        size: Side S of the crop.
-        whole: The picture already is a crop.
-
-    Returns:
-        (S, S, 3) uint8 RGB.
-    """
-    picture = np.asarray(data.images[row])
-    picture = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
-    return upright_crop(picture, stored_face(data, row), size, whole=whole)
-
-
-def stored_face(data: PreparedSet, row: int) -> Face:
-    """The face of a stored picture: its stored landmarks, or the fixed square's box."""
-    points = data.points(row)
-    if points is not None:
-        landmarks = Landmarks(points.astype(np.float32))
-        return Face(landmarks.box, landmarks, 1.0)
-    x, y, half = data.side / 2, data.side * GUESS_CENTER, data.side * GUESS_SIDE / CROP_MARGIN / 2
-    return Face(BoundingBox(x - half, y - half, x + half, y + half), None, 0.0)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from facellm.assistant import FaceAssistant
 from facellm.checkpoint import weight_digests
+from facellm.engine_names import TORCH
 from facellm.errors import FaceLLMError
 from facellm.folders import default_cache
 from facellm.votes import published_majority
@@ -120,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    assistant = FaceAssistant.load(args.model)
+    assistant = FaceAssistant.load(args.model, engine=TORCH)
     drops = json.loads(args.drops.read_text(encoding="utf-8"))
     figures = measure(HeldOut(assistant, args.cache), drops)
     weights = weight_digests(assistant.checkpoint.folder)

@@ -18,8 +18,9 @@ from facellm.assistant import FaceAssistant
 from facellm.checkpoint import WEIGHTS, weight_digests
 from facellm.labels import ACTION_UNITS
 from facellm.prepared import PreparedSet
+from facellm.prepared_crops import cut
 
-from .held_out import BATCH, TEST, cut
+from .held_out import BATCH, TEST
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.integer]

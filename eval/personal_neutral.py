@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from facellm.assistant import FaceAssistant
 from facellm.baseline import RESTING_SHARE, above_rest
+from facellm.engine_names import TORCH
 from facellm.folders import default_cache
 from facellm.geometry import MEASURES, measure
 from facellm.labels import ACTION_UNITS
@@ -276,7 +277,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(argv)
-    found = figures(neutral_rows(FaceAssistant.load(args.model), args.cache), args.cache)
+    assistant = FaceAssistant.load(args.model, engine=TORCH)
+    found = figures(neutral_rows(assistant, args.cache), args.cache)
     args.out.write_text(json.dumps(found, indent=2) + "\n")
     print(table(found))
 

@@ -29,6 +29,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facellm.engine_names import TORCH
 from facellm.errors import FaceLLMError
 from facellm.face import BoundingBox, Square, crop_image, square_around
 from facellm.folders import default_cache
@@ -89,7 +90,7 @@ def tower_features(crops: Sequence[Crop]) -> Array:
 
     from facellm.assistant import FaceAssistant
 
-    assistant = FaceAssistant.load()
+    assistant = FaceAssistant.load(engine=TORCH)
     size = assistant.checkpoint.processor.crop_size
     rows = []
     with torch.inference_mode():
@@ -107,7 +108,7 @@ def reading_features(crops: Sequence[Crop]) -> Array:
     """The shipped model's reading: units, expression shares and measures against neutral faces."""
     from facellm.assistant import FaceAssistant
 
-    assistant = FaceAssistant.load()
+    assistant = FaceAssistant.load(engine=TORCH)
     rows = []
     for start in range(0, len(crops), 32):
         for reading in assistant.read_crops(crops[start : start + 32]):

@@ -57,7 +57,7 @@ def answer_clip(args: argparse.Namespace, question: str | None) -> int:
     clip = open_clip(args.photo, args.frames)  # a wrong path is told before torch is imported
     timings = {"open": time.perf_counter() - start}
     start = time.perf_counter()
-    assistant = load_assistant(args.model)
+    assistant = load_assistant(args.model, args.engine, few=True)
     timings["load"] = time.perf_counter() - start
     found = found_by(assistant, clip, question, args)
     if not args.json:

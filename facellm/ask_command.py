@@ -30,11 +30,13 @@ from facellm.cli import (
     new_parser,
     seconds_since_start,
 )
+from facellm.engine_names import TORCH, add_engine_argument
 from facellm.errors import FaceLLMError
 
 if TYPE_CHECKING:
-    from facellm.assistant import Answer, FaceAssistant
+    from facellm.assistant import FaceAssistant
     from facellm.images import Rgb
+    from facellm.results import Answer
 
 STDIN = "-"
 MOST_BYTES = 256 * 1024 * 1024  # of a picture on standard input
@@ -88,6 +90,7 @@ def new_ask_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--frames", type=float, metavar="RATE", help="a folder is one clip, RATE pictures a second"
     )
+    add_engine_argument(parser, TORCH)  # OpenVINO starts slower than torch reads one picture
     return parser
 
 
@@ -107,7 +110,7 @@ def main(argv: list[str]) -> int:
 
     timings = {"decode": decode, "import": seconds_since_start() - decode}
     start = time.perf_counter()
-    assistant = load_assistant(args.model)
+    assistant = load_assistant(args.model, args.engine, few=True)
     if baseline is not None:
         from facellm.calibrated import CalibratedAssistant
 

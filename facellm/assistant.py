@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -28,17 +26,19 @@ from torch import Tensor
 from facellm.checkpoint import Checkpoint, load_checkpoint
 from facellm.context import reading_text
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
-from facellm.crops import crop_landmarks, upright_crop
+from facellm.crop_reading import read_crops, read_seen, see_crops
+from facellm.crops import upright_crop
 from facellm.detection import CascadeDetector, FaceDetector
+from facellm.engine import ReadingEngine, TorchEngine, choose_engine
+from facellm.engine_names import check_engine, usual_engine
 from facellm.errors import FaceLLMError
-from facellm.face import Face
 from facellm.generation import greedy_tokens
 from facellm.images import load_image
 from facellm.labels import INTENTS
 from facellm.prompts import neutralise
 from facellm.reading import Reading
-from facellm.readout import Measured, reading_from_logprobs
 from facellm.refine import whole_picture_face
+from facellm.results import Answer, AnswerStream, ReadFace, Timings
 
 Picture = str | Path | Image.Image | NDArray[Any]
 FULL_DESCRIPTION = "Describe the face."
@@ -61,102 +61,47 @@ def checked_question(question: str | None) -> str:
     return question
 
 
-@dataclass(frozen=True)
-class ReadFace:
-    """One face of a picture and what was read off it.
-
-    Attributes:
-        id: 1, 2 ... left to right.
-        face: Box and landmarks in pixels.
-        reading: Distributions, geometry, confidence.
-    """
-
-    id: int
-    face: Face
-    reading: Reading
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {
-            "id": self.id,
-            "box_xyxy": self.face.box_xyxy.to_list(),
-            "landmark_quality": round(self.face.score, 4),
-            "reading": self.reading.to_dict(),
-        }
-
-
-@dataclass
-class Timings:
-    """Seconds spent, filled in as an answer is made."""
-
-    detect: float = 0.0
-    read: float = 0.0
-    first_word: float = 0.0
-    total: float = 0.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer and the evidence it was written from.
-
-    Attributes:
-        text: The sentences.
-        intent: What the question was taken to ask for (``facellm.labels.INTENTS``).
-        faces: Read faces, left to right.
-        usage: ``faces``, ``crops``, ``tokens`` (prompt and answer), ``size`` (width, height).
-        timings: Seconds.
-    """
-
-    text: str
-    intent: str
-    faces: tuple[ReadFace, ...]
-    usage: dict[str, Any]
-    timings: Timings
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {
-            "answer": self.text,
-            "intent": self.intent,
-            "faces": [face.to_dict() for face in self.faces],
-            "usage": self.usage,
-            "timings": vars(self.timings),
-        }
-
-
-@dataclass
-class AnswerStream:
-    """Pieces of text as they are written; after the last one, ``answer`` is complete."""
-
-    pieces: Iterator[str]
-    answer: Answer | None = field(default=None)
-
-    def __iter__(self) -> Iterator[str]:
-        return self.pieces
-
-
 class FaceAssistant:
     """Photograph in, reasoned answer out.
 
     Args:
         checkpoint: Loaded weights.
         detector: Finds faces; by default OpenCV's cascades verified by the landmark network.
+        engine: Takes the readings; by default torch.
     """
 
-    def __init__(self, checkpoint: Checkpoint, detector: FaceDetector | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        detector: FaceDetector | None = None,
+        engine: ReadingEngine | None = None,
+    ) -> None:
         self.checkpoint = checkpoint
         self.detector = detector or CascadeDetector(checkpoint.landmark_net)
+        self.engine = engine or TorchEngine(checkpoint)
 
     @classmethod
     def load(
-        cls, path: str | Path | None = None, detector: FaceDetector | None = None
+        cls,
+        path: str | Path | None = None,
+        detector: FaceDetector | None = None,
+        engine: str | None = None,
     ) -> FaceAssistant:
         """Load weights from a folder, or those shipped with the package.
 
+        Args:
+            path: Folder of weights; None takes those shipped.
+            detector: Finds faces; the default where None.
+            engine: What takes the readings: ``torch``, ``openvino``, or ``auto``, the fastest one
+                that is there (``facellm.engine``); None is ``FACELLM_ENGINE``, else ``auto``.
+
         Raises:
-            FaceLLMError: If the folder is not a checkpoint of this version.
+            FaceLLMError: If the folder is not a checkpoint of this version, or an engine asked for
+                by name cannot be used.
         """
-        return cls(load_checkpoint(path), detector)
+        name = check_engine(engine or usual_engine())  # before the weights are loaded
+        checkpoint = load_checkpoint(path)
+        return cls(checkpoint, detector, choose_engine(checkpoint, name))
 
     def ask(self, image: Picture, question: str | None = None, *, crops: bool = False) -> Answer:
         """Answer a question about the faces of a picture.
@@ -267,34 +212,10 @@ class FaceAssistant:
 
     def read_crop(self, crop: NDArray[np.uint8]) -> tuple[Reading, FacePart]:
         """Reading of one face crop (S, S, 3), and the part that carries it into a prompt."""
-        reading = self.read_crops([crop])[0]
-        points = self.checkpoint.processor.landmarks([FacePart(crop)])[0]
-        return reading, FacePart(crop, points, reading_text(reading))
+        seen = see_crops(self.checkpoint, [crop])
+        reading = read_seen(self.checkpoint, self.engine, seen)[0]
+        return reading, FacePart(crop, seen.landmarks[0].numpy(), reading_text(reading))
 
-    @torch.inference_mode()
     def read_crops(self, crops: Sequence[NDArray[np.uint8]]) -> list[Reading]:
         """Readings of face crops, (S, S, 3) uint8 each, taken in one batch."""
-        saved = self.checkpoint
-        points, quality = crop_landmarks(saved.landmark_net, crops)
-        parts = [FacePart(crop, unit) for crop, unit in zip(crops, points, strict=True)]
-        prompt = saved.processor.reading_prompt(parts)
-        embeds = saved.model.embed(prompt["input_ids"], prompt["pixel_values"], prompt["landmarks"])
-        logprobs = saved.model.readouts(
-            embeds, None, prompt["query_positions"], saved.processor.label_ids
-        )
-        return [
-            reading_from_logprobs(
-                [table[index].numpy() for table in logprobs],
-                self._measured(points[index], float(quality[index])),
-                saved.calibration,
-            )
-            for index in range(len(crops))
-        ]
-
-    def _measured(self, unit: NDArray[np.float32], quality: float) -> Measured | None:
-        if not np.isfinite(unit).all():
-            return None
-        described = self.checkpoint.geometry.describe(unit)
-        yaw, pitch, roll = (float(a) for a in np.ravel(self.checkpoint.geometry.pose(unit)))
-        zscores = {name: values["z"] for name, values in described.items()}
-        return Measured((yaw, pitch, roll), zscores, quality)
+        return read_crops(self.checkpoint, self.engine, crops)

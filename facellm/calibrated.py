@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facellm.assistant import FaceAssistant, ReadFace, Timings
+from facellm.assistant import FaceAssistant
 from facellm.baseline import Baseline
 from facellm.checkpoint import weight_digests
 from facellm.context import reading_text
@@ -28,6 +28,7 @@ from facellm.conversation import FacePart
 from facellm.errors import FaceLLMError
 from facellm.reading import Reading
 from facellm.readout import Calibration, Measured, evidence_for
+from facellm.results import ReadFace, Timings
 
 AGAINST_ALL, AGAINST_OWN = "against neutral faces", "against the person's own neutral"
 
@@ -47,7 +48,7 @@ class CalibratedAssistant(FaceAssistant):
     def __init__(
         self, assistant: FaceAssistant, baseline: Baseline, picture: str = "picture"
     ) -> None:
-        super().__init__(assistant.checkpoint, assistant.detector)
+        super().__init__(assistant.checkpoint, assistant.detector, assistant.engine)
         baseline.check_weights(weight_digests(assistant.checkpoint.folder))
         self.baseline, self.picture = baseline, picture
 

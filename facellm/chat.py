@@ -20,10 +20,11 @@ from typing import Any
 
 from torch import Tensor
 
-from facellm.assistant import LONGEST_ANSWER, FaceAssistant, Picture, ReadFace, checked_question
+from facellm.assistant import LONGEST_ANSWER, FaceAssistant, Picture, checked_question
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
 from facellm.errors import FaceLLMError
 from facellm.prompts import neutralise
+from facellm.results import ReadFace
 
 
 @dataclass(frozen=True)

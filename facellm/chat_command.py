@@ -32,11 +32,12 @@ from facellm.cli import (
     new_parser,
     report,
 )
+from facellm.engine_names import TORCH, add_engine_argument
 from facellm.errors import FaceLLMError
 
 if TYPE_CHECKING:
-    from facellm.assistant import ReadFace
     from facellm.chat import Chat
+    from facellm.results import ReadFace
 
 WHY = "Why do you think so?"
 EXAMPLES = """\
@@ -61,6 +62,7 @@ def new_chat_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--crops", action="store_true", help="pictures are one face crop each: no detection"
     )
+    add_engine_argument(parser, TORCH)
     return parser
 
 
@@ -73,7 +75,7 @@ def main(argv: list[str]) -> int:
     pixels = load_image(args.photo)  # a wrong path is told before torch is imported
     from facellm.chat import Chat
 
-    session = Session(Chat(load_assistant(args.model)), args.crops)
+    session = Session(Chat(load_assistant(args.model, args.engine, few=True)), args.crops)
     session.chat.open(pixels, crops=args.crops)
     if not args.quiet:
         print(NOTICE, file=sys.stderr)

@@ -27,6 +27,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from facellm.engine_names import AUTO, TORCH, usual_engine
 from facellm.errors import FaceLLMError
 
 if TYPE_CHECKING:
@@ -236,8 +237,16 @@ def check_model_folder(path: Path | None) -> None:
             raise FaceLLMError(f"{path}: not a facellm checkpoint, {name} missing")
 
 
-def load_assistant(path: Path | None) -> FaceAssistant:
-    """Load weights without a word from the libraries; what cannot be loaded is a user's error."""
+def load_assistant(
+    path: Path | None, engine: str | None = None, *, few: bool = False
+) -> FaceAssistant:
+    """Load weights without a word from the libraries; what cannot be loaded is a user's error.
+
+    Args:
+        path: Folder of weights; None takes those shipped.
+        engine: Of ``engine_names.ENGINES``; None takes what ``FACELLM_ENGINE`` says.
+        few: For few pictures; torch is then used where nobody says, since it starts faster.
+    """
     from transformers.utils import logging
 
     from facellm.assistant import FaceAssistant
@@ -247,7 +256,7 @@ def load_assistant(path: Path | None) -> FaceAssistant:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        return FaceAssistant.load(path)
+        return FaceAssistant.load(path, engine=engine or usual_engine(TORCH if few else AUTO))
     except FaceLLMError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -79,7 +79,10 @@ def examine(weights: Path | None) -> Iterator[Finding]:
         yield torch_device()
         yield cascades()
         yield torchvision()
-    yield weight_folder(weights)
+    weights_found = weight_folder(weights)
+    yield weights_found
+    if not any(finding.state == MISSING for finding in (*packages, weights_found)):
+        yield reading_engine(weights)
 
 
 def machine() -> Finding:
@@ -198,3 +201,23 @@ def weight_folder(path: Path | None) -> Finding:
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     digest = weight_digests(folder)[WEIGHTS][:16]
     return Finding(OK, f"weights {folder}, {size / 1e6:.1f} MB, sha256 {digest}")
+
+
+def reading_engine(path: Path | None) -> Finding:
+    """What ``facellm read`` takes readings with, and why it is not the fastest engine."""
+    from facellm.checkpoint import SHIPPED
+    from facellm.engine_file import ENGINE, EngineUnusable
+    from facellm.engine_names import AUTO, OPENVINO, TORCH, VARIABLE, usual_engine
+    from facellm.openvino_engine import OpenVinoEngine
+
+    name = usual_engine()
+    asked = "" if name == AUTO else f", as {VARIABLE} says"
+    if name == TORCH:
+        return Finding(OK, f"readings by torch{asked}")
+    try:
+        engine = OpenVinoEngine((SHIPPED if path is None else path) / ENGINE)
+    except EngineUnusable as error:
+        if name == OPENVINO:
+            return Finding(MISSING, f"no readings by openvino{asked}: {error.reason}", error.mend)
+        return Finding(NOTE, f"readings by torch, the slower engine: {error.reason}", error.mend)
+    return Finding(OK, f"readings by {engine.detail}{asked}")

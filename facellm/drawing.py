@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from facellm.assistant import FaceAssistant, ReadFace
+from facellm.assistant import FaceAssistant
 from facellm.face import Landmarks
 from facellm.labels import EXPRESSIONS, FACS
 from facellm.region_hiding import REGIONS, hide, hiding_mask
 from facellm.regions import REGION_SLICES
+from facellm.results import ReadFace
 
 Rgb = NDArray[np.uint8]
 PHOTO_SIDE = 1000  # longer side of the drawn photograph, pixels

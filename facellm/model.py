@@ -142,7 +142,10 @@ class FaceLLMForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Returns:
             (N, P, D).
         """
-        patches = self.vision_tower(pixel_values)
+        return self.visual_tokens(self.vision_tower(pixel_values), landmarks)
+
+    def visual_tokens(self, patches: Tensor, landmarks: Tensor | None) -> Tensor:
+        """The tower's patches (N, P, Dv) -> visual tokens (N, P, D); landmarks as above."""
         centres = self.vision_tower.centres().to(patches.device)
         if landmarks is None:
             landmarks = patches.new_full((len(patches), 68, 2), torch.nan)

@@ -145,13 +145,16 @@ class FaceLLMProcessor(ProcessorMixin):
         Returns:
             ``input_ids`` (N, T), ``pixel_values``, ``landmarks`` and ``query_positions`` (Q,).
         """
-        ids = self.reading_ids()
-        first = len(ids) - len(self.query_ids)
         return {
-            "input_ids": torch.tensor([ids] * len(faces)),
-            "query_positions": torch.arange(first, len(ids)),
+            "input_ids": torch.tensor([self.reading_ids()] * len(faces)),
+            "query_positions": self.query_positions(),
             **self.images(faces),
         }
+
+    def query_positions(self) -> Tensor:
+        """(Q,) places of the query tokens in ``reading_ids``: its end."""
+        length = len(self.reading_ids())
+        return torch.arange(length - len(self.query_ids), length)
 
     def reading_ids(self) -> list[int]:
         """Token ids of the constant reading prompt."""

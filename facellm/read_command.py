@@ -20,7 +20,6 @@ Example::
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
 import sys
@@ -30,12 +29,13 @@ from typing import TYPE_CHECKING, Any
 
 from facellm.baseline import Baseline
 from facellm.cli import check_model_folder, load_assistant, new_parser
+from facellm.engine_names import AUTO, add_engine_argument
 from facellm.errors import FaceLLMError
 from facellm.journal import Journal
 from facellm.picture_files import find_pictures, shown_name
 from facellm.table_columns import COLUMN_SETS
 from facellm.tables import CsvWriter, TableFile, check_table_path
-from facellm.tally import Tally
+from facellm.tally import Tally, problems_path, write_problems
 
 if TYPE_CHECKING:
     from facellm.assistant import FaceAssistant
@@ -52,6 +52,7 @@ EXAMPLES = """\
   facellm read clip.webm --fps all -o all.csv  every frame
   facellm read shots/ --frames 25 -o clip.csv  the folder is one clip of 25 pictures a second
   facellm read me/ --baseline me.json          relative to this person's own neutral
+  facellm read shots/ --engine torch           the model itself, not its faster quantised copy
 """
 
 
@@ -96,6 +97,7 @@ def new_read_parser() -> argparse.ArgumentParser:
         "--resume", action="store_true", help="go on where an earlier run of this table stopped"
     )
     add_clip_arguments(parser)
+    add_engine_argument(parser, AUTO)
     return parser
 
 
@@ -133,7 +135,7 @@ def main(argv: list[str]) -> int:
     args = new_read_parser().parse_intermixed_args(argv)
     check_arguments(args)
     files, left_out = find_pictures(args.paths, as_clips=args.frames is not None)
-    assistant = load_assistant(args.model)
+    assistant = load_assistant(args.model, args.engine)
     if args.baseline is not None:
         args.baseline.check_weights(weight_digests_of(assistant))
     tally = (
@@ -247,6 +249,7 @@ def run_record(
         "frames": args.frames,
         "smooth": args.smooth,
         "baseline": None if args.baseline is None else args.baseline.name,
+        "engine": assistant.engine.name,
     }
 
 
@@ -262,7 +265,13 @@ def check_any_read(tally: Tally) -> None:
 def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Tally) -> None:
     """``TABLE.manifest.json``: how the table came about."""
     from facellm.block_reading import filled_units, table_columns
-    from facellm.table_manifest import clip_record, manifest, manifest_path, with_baseline
+    from facellm.table_manifest import (
+        clip_record,
+        manifest,
+        manifest_path,
+        with_baseline,
+        with_engine,
+    )
 
     options = options_of(args)
     record = manifest(
@@ -272,25 +281,10 @@ def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Ta
         tally.counts(),
         crops=args.crops,
     )
+    record = with_engine(record, assistant.engine)
     if tally.clip_facts:
         record = clip_record(record, tally.clip_facts, args.fps, args.smooth)
     if args.baseline is not None:
         record = with_baseline(record, args.baseline, tally.unmarked)
     path = manifest_path(args.out)
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def problems_path(out: Path) -> Path:
-    """Where a table's problems are listed."""
-    return out.with_name(out.name + ".problems.csv")
-
-
-def write_problems(out: Path, tally: Tally) -> None:
-    """List files that gave no row beside the table."""
-    path = problems_path(out)
-    path.unlink(missing_ok=True)  # of an earlier run
-    if tally.problems:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("file", "reason"))
-            writer.writerows(tally.problems)

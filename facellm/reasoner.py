@@ -32,7 +32,7 @@ from PIL import Image
 from facellm.errors import FaceLLMError
 
 if TYPE_CHECKING:
-    from facellm.assistant import ReadFace
+    from facellm.results import ReadFace
 
 KEY_VARIABLE = "FACELLM_REASONER_KEY"
 TIMEOUT = 60.0  # seconds without a word

@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     pixels = load_image(args.photo)  # a wrong path is told before torch is imported
     from facellm.drawing import face_cards, result_picture
 
-    cards = face_cards(load_assistant(args.model), pixels, crops=args.crops)
+    cards = face_cards(load_assistant(args.model, few=True), pixels, crops=args.crops)
     result_picture(pixels, cards).save(args.out)
     if not args.quiet:
         print(NOTICE, file=sys.stderr)

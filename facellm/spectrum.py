@@ -36,10 +36,14 @@ def radial_log_power(pixel_values: Tensor) -> Tensor:
     pixels = pixel_values.detach().float()
     side = pixels.shape[-1]
     mix = torch.tensor(LUMA_CHROMA, device=pixels.device)
-    planes = torch.einsum("kc,nchw->nkhw", mix, pixels)
-    planes = planes - planes.mean((2, 3), keepdim=True)
+    planes = mix @ pixels.flatten(2)
+    # In place where nobody else looks: new memory costs as much as the transform itself.
+    planes -= planes.mean(2, keepdim=True)
     window = torch.hann_window(side, periodic=False, device=pixels.device)
-    power = torch.fft.rfft2(planes * window[:, None] * window).abs().square().flatten(2)
+    planes = planes.view_as(pixels).mul_(window[:, None] * window)
+    parts = torch.view_as_real(torch.fft.rfft2(planes))
+    parts *= parts
+    power = (parts[..., 0] + parts[..., 1]).flatten(2)
     radius, sizes = (part.to(pixels.device) for part in radii(side))
     total = power.new_zeros(*power.shape[:2], side // 2 + 1).index_add_(2, radius, power)
     return (total / sizes + 1e-3).log()[..., : side // 2].flatten(1)
@@ -66,5 +70,9 @@ class SpectrumBranch(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """(N, 3, S, S) -> (N, width), dtype of the weights."""
-        spectrum = radial_log_power(pixel_values).to(self.into.weight.dtype)
-        return self.out(self.drop(nn.functional.gelu(self.into(self.scale(spectrum)))))
+        return self.from_spectrum(radial_log_power(pixel_values))
+
+    def from_spectrum(self, spectrum: Tensor) -> Tensor:
+        """As ``forward``, from what ``radial_log_power`` gives: (N, 3 R) -> (N, width)."""
+        scaled = self.scale(spectrum.to(self.into.weight.dtype))
+        return self.out(self.drop(nn.functional.gelu(self.into(scaled))))

@@ -17,6 +17,7 @@ from typing import Any
 
 from facellm.baseline import Baseline
 from facellm.checkpoint import WEIGHTS, Checkpoint, weight_digests
+from facellm.engine import ReadingEngine
 from facellm.table_columns import ARKIT
 from facellm.table_notes import column_note
 
@@ -36,6 +37,7 @@ OWN_NEUTRAL = (
     "level ({name}; {used} of {given} calibration frames): z-scores minus their median, units by "
     "Abbott's formula (p - p0) / (1 - p0) with p0 the level that 84 % of these frames exceed."
 )
+ENGINE = " Log-probabilities were computed by {engine}."
 
 CLIPS = (
     " {clips} clip(s) were decoded by {decoders}, turned as their files say, and sampled {rate} by "
@@ -127,6 +129,12 @@ def methods(checkpoint: Checkpoint, digest: str, units: Collection[int], *, crop
         abstain=checkpoint.calibration.abstain_below,
         units=f"filled are {listed}, {held}",
     )
+
+
+def with_engine(record: dict[str, Any], engine: ReadingEngine) -> dict[str, Any]:
+    """A manifest with what took the readings: a quantised engine moves them a little."""
+    said = ENGINE.format(engine=engine.detail)
+    return record | {"engine": engine.detail, "methods": record["methods"] + said}
 
 
 def with_baseline(record: dict[str, Any], baseline: Baseline, unmarked: int) -> dict[str, Any]:

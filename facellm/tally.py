@@ -6,7 +6,9 @@ Example: ``118 pictures, 163 faces, 9 without a face, 2 unreadable``; with a cli
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from facellm.journal import Block
@@ -94,3 +96,19 @@ class Tally:
             parts.append(f"{self.unmarked} without the baseline (several faces)")
         line = ", ".join(parts)
         return f"{line} ({where})" if self.problems else line
+
+
+def problems_path(out: Path) -> Path:
+    """Where a table's problems are listed."""
+    return out.with_name(out.name + ".problems.csv")
+
+
+def write_problems(out: Path, tally: Tally) -> None:
+    """List files that gave no row beside the table."""
+    path = problems_path(out)
+    path.unlink(missing_ok=True)  # of an earlier run
+    if tally.problems:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("file", "reason"))
+            writer.writerows(tally.problems)

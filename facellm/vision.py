@@ -126,14 +126,24 @@ class ConvHybridTower(VisionTower):
         """(P, 2) centres of the row-major grid."""
         return grid_centres(self.side, self.side)
 
-    def forward(self, pixel_values: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, P, Dv)."""
+    def forward(self, pixel_values: Tensor, spectrum: Tensor | None = None) -> Tensor:
+        """(N, 3, H, W) -> (N, P, Dv).
+
+        Args:
+            pixel_values: (N, 3, H, W).
+            spectrum: (N, 3 R) of ``radial_log_power`` where it is known already, as in an exported
+                graph, which holds no Fourier transform.
+        """
         grid = self.stages(self.stem(self.fold(pixel_values)))
         x = grid.flatten(2).transpose(1, 2) + self.position
         for layer in self.layers:
             x = layer(x)
         x = self.norm(x)
-        return x if self.spectrum is None else x + self.spectrum(pixel_values)[:, None]
+        if self.spectrum is None:
+            return x
+        if spectrum is None:
+            return x + self.spectrum(pixel_values)[:, None]
+        return x + self.spectrum.from_spectrum(spectrum)[:, None]
 
 
 class HubTower(VisionTower):

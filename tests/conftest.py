@@ -8,6 +8,7 @@ does not. So a photograph has faces, a plain wall has none, and what is said abo
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +148,8 @@ def build_processor(folder: Path) -> Any:
     return FaceLLMProcessor(images, words, chat_template=words.chat_template, n_patches=9)
 
 
-def build_model(processor: Any) -> Any:
-    """Under a million parameters, random weights, seeded."""
+def build_model(processor: Any, spectrum: int = 0) -> Any:
+    """Under a million parameters, random weights, seeded; ``spectrum`` units of texture branch."""
     from transformers import LlamaConfig
 
     from facellm.config import ConvHybridConfig, FaceLLMConfig
@@ -156,7 +157,12 @@ def build_model(processor: Any) -> Any:
 
     torch.manual_seed(0)
     vision = ConvHybridConfig(
-        image_size=IMAGE_SIZE, widths=(32, 32, 64, 64), depths=(1, 1, 1, 1), layers=1, heads=2
+        image_size=IMAGE_SIZE,
+        widths=(32, 32, 64, 64),
+        depths=(1, 1, 1, 1),
+        layers=1,
+        heads=2,
+        spectrum=spectrum,
     )
     text = LlamaConfig(
         vocab_size=len(processor.tokenizer),
@@ -191,6 +197,29 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     calibration = Calibration(abstain_below=0.3, units_on_real_faces=REAL_UNITS)
     save_checkpoint(work / "checkpoint", build_model(processor), processor, landmarks, calibration)
     return work / "checkpoint"
+
+
+@pytest.fixture(scope="session")
+def new_model() -> Callable[..., Any]:
+    """``new_model(processor, spectrum=0)``: the toy's model, with a texture branch if asked for."""
+    return build_model
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Toy weights with a texture branch, exported once, unquantised (``engines.Exported``)."""
+    from importlib.util import find_spec
+
+    from engines import WITHOUT_OPENVINO, exported_weights
+
+    from facellm.checkpoint import load_checkpoint
+
+    if find_spec("openvino") is None:
+        pytest.skip(WITHOUT_OPENVINO)
+
+    model = build_model(load_checkpoint(tiny_checkpoint).processor, spectrum=8)
+    folder = tmp_path_factory.mktemp("exported") / "weights"
+    return exported_weights(tiny_checkpoint, folder, model)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ import sys
 
 import sample_pictures
 
-from facellm.assistant import FaceAssistant, ReadFace
+from facellm.assistant import FaceAssistant
+from facellm.results import ReadFace
 
 
 def only_face(assistant: FaceAssistant, photo: object) -> ReadFace:

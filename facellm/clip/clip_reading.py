@@ -18,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from facellm import block_reading
-from facellm.assistant import FaceAssistant, ReadFace
+from facellm.assistant import FaceAssistant
 from facellm.block_reading import ReadOptions, filled_units, read_blocks, table_columns
 from facellm.calibrated import relative
 from facellm.clip.following import Follower, ReadFrame, read_seen
@@ -28,6 +28,7 @@ from facellm.clip.smoothing import Smoother
 from facellm.errors import FaceLLMError
 from facellm.journal import Block
 from facellm.picture_files import shown_name
+from facellm.results import ReadFace
 from facellm.table_columns import Row, TableEntry
 from facellm.tables import faceless_row, table_row
 

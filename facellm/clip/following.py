@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facellm.assistant import FaceAssistant, ReadFace
+from facellm.assistant import FaceAssistant
 from facellm.clip.frames import ClipFrame, Losses, Rgb
 from facellm.clip.tracking import Track, Tracker, look_of
 from facellm.crops import TILT_BOUND, upright_crop
@@ -26,6 +26,7 @@ from facellm.detection import CascadeDetector
 from facellm.errors import FaceLLMError
 from facellm.face import Face
 from facellm.refine import Proposal, suppress, verify
+from facellm.results import ReadFace
 
 SEARCH_EVERY = 0.5  # seconds between searches of the whole frame
 SAME_BOX = 0.3  # overlap from which two boxes are one face

@@ -14,8 +14,8 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from facellm.assistant import ReadFace
 from facellm.labels import EXPRESSIONS
+from facellm.results import ReadFace
 
 FORGOTTEN = 20  # time constants after which a track's past weighs nothing
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from facellm.assistant import FaceAssistant, ReadFace
+from facellm.assistant import FaceAssistant
 from facellm.clip.following import Follower, ReadFrame, read_seen
 from facellm.clip.frames import DEFAULT_FPS, Clip, ClipFacts, ClipFrame, Losses, Rgb, sampled
 from facellm.errors import FaceLLMError
+from facellm.results import ReadFace
 
 LEAST_SAMPLES = 8  # of a short clip, where it has so many frames
 BATCH = 16  # faces read at once

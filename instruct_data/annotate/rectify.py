@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facellm.crops import upright_crop
+from facellm.engine_names import TORCH
 from facellm.errors import FaceLLMError
 from facellm.labels import ACTION_UNITS, EXPRESSIONS
 from facellm.reading import Reading
@@ -86,7 +87,8 @@ class RectifyStep:
         """The model, loaded when it is first needed."""
         from facellm.assistant import FaceAssistant  # heavy
 
-        return FaceAssistant.load(self.checkpoint)
+        # The bounds were fitted on torch's readings, and a corpus is the same on every machine.
+        return FaceAssistant.load(self.checkpoint, engine=TORCH)
 
     def __call__(self, drafts: Sequence[Draft]) -> list[Outcome]:
         """Drafts both readers agree with; those with nothing to check pass.

@@ -39,7 +39,7 @@ def run(shipped, monkeypatch, tmp_path, capsys):
     """``run("01", "photo.jpg")`` -> lines that the script prints; it writes to ``tmp_path``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(COOKBOOK))
-    monkeypatch.setattr(FaceAssistant, "load", lambda *_: shipped)
+    monkeypatch.setattr(FaceAssistant, "load", lambda *_, **__: shipped)
 
     def run(number, *arguments):
         (script,) = COOKBOOK.glob(f"{number}_*.py")

@@ -11,9 +11,10 @@ from facellm import region_hiding
 from facellm.assistant import FaceAssistant
 from facellm.errors import FaceLLMError
 from facellm.eval import answering
-from facellm.eval.held_out import GUESS_SIDE, TEST, HeldOut, spread
+from facellm.eval.held_out import TEST, HeldOut, spread
 from facellm.face import Square, crop_image
 from facellm.prepared import landmark_square
+from facellm.prepared_crops import GUESS_SIDE
 
 
 def oval_points(side: int) -> np.ndarray:

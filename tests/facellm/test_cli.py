@@ -58,7 +58,7 @@ def test_an_answer_streams_to_stdout_and_stderr_holds_the_notice_alone(tiny_chec
 
 def test_pieces_are_flushed_as_they_come(tiny_checkpoint, photo, monkeypatch):
     from facellm.ask_command import write
-    from facellm.assistant import AnswerStream
+    from facellm.results import AnswerStream
 
     events = []
 

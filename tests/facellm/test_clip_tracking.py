@@ -230,7 +230,7 @@ def cut(frame, face):
 def test_smoothing_is_causal_forgets_and_goes_on_from_its_record():
     from timelines import shows
 
-    from facellm.assistant import ReadFace
+    from facellm.results import ReadFace
 
     def face(reading):
         return ReadFace(1, face_at(50), reading)

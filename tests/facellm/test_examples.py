@@ -79,7 +79,7 @@ def toy(tiny_checkpoint):
 def run(folder, toy, monkeypatch):
     """``run("facellm ask photo.jpg")`` -> exit code, in the folder, with the toy's weights."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(FaceAssistant, "load", lambda *_: toy)
+    monkeypatch.setattr(FaceAssistant, "load", lambda *_, **__: toy)
     monkeypatch.setenv("FACELLM_DATA", str(folder))
 
     def run(command, url=ENDPOINT):
@@ -189,7 +189,7 @@ def test_a_wrong_example_would_be_found(run, capsys, command):
 def test_python_of_the_pages_runs(page, folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     shipped = FaceAssistant.load()
-    monkeypatch.setattr(FaceAssistant, "load", lambda *_: shipped)
+    monkeypatch.setattr(FaceAssistant, "load", lambda *_, **__: shipped)
     assert main(["read", "photo.jpg", "-o", "faces.csv", "--quiet"]) == 0  # that a block may load
     names = {}
     for block in python_blocks((ROOT / page).read_text("utf-8")):

@@ -3,12 +3,12 @@
 import numpy as np
 from table_rows import FACE, reading
 
-from facellm.assistant import ReadFace
 from facellm.clip.following import ReadFrame
 from facellm.clip.frames import ClipFacts
 from facellm.clip.timeline import Timeline, lines_of
 from facellm.labels import ACTION_UNITS, EXPRESSIONS
 from facellm.reading import UnitReading
+from facellm.results import ReadFace
 
 REAL_UNITS = (1, 12, 25)
 
