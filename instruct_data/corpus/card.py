@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow.parquet as pq
 from PIL import Image
 
+from facellm.atomic import atomic_file
 from facellm.errors import FaceLLMError
 from facellm.images import load_image
 
-from .atomic import atomic_file
 from .config import SPLITS, CorpusConfig
 from .folder import CorpusFolder
 

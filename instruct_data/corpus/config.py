@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from .strict_yaml import read_yaml
+from facellm.strict_yaml import read_yaml
 
 SPLITS = ("train", "valid", "test")
 FacesMode = Literal["crops", "detect", "none"]

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from facellm.atomic import read_json
 from facellm.errors import FaceLLMError
 
-from .atomic import read_json
 from .build_parser import new_subverb_parser
 from .config import SPLITS
 from .folder import CorpusFolder

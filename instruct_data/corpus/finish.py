@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .atomic import read_json, write_json, write_text
+from facellm.atomic import read_json, write_json, write_text
+
 from .card import card_text, write_samples
 from .config import CorpusConfig
 from .counts import merge

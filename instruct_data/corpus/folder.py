@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from facellm.atomic import PART, read_json, told_in_words, write_json
 from facellm.errors import FaceLLMError
 
-from .atomic import PART, read_json, told_in_words, write_json
 from .config import CorpusConfig
 
 FORMAT = 1  # of the folder; a change makes older folders another corpus

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from facellm.atomic import atomic_file, read_json, told_in_words, write_json
 from facellm.errors import FaceLLMError
 
-from .atomic import atomic_file, read_json, told_in_words, write_json
 from .decode import pixels_of
 from .folder import CorpusFolder
 from .plugins import DEDUPERS, new_plugin

@@ -13,7 +13,8 @@ from typing import IO, Any
 
 import pyarrow.parquet as pq
 
-from .atomic import atomic_file, read_json, told_in_words, write_json
+from facellm.atomic import atomic_file, read_json, told_in_words, write_json
+
 from .counts import Counts
 from .folder import CorpusFolder
 from .record import Record, Rejection

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+from facellm.atomic import atomic_file
 from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
 from facellm.face import Face
 from facellm.folders import check_place, default_data
 
-from ..corpus.atomic import atomic_file
 from .audit import FEWEST, Audit, audit
 from .audit_features import FEATURES, Described, Rgb, describe
 from .audit_rows import Find, Input, LeftOut, labelled_faces

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from facellm.atomic import atomic_file
 from facellm.errors import FaceLLMError
-
-from ..atomic import atomic_file
 
 CHUNK = 1 << 20  # characters read at a time
 _GAP = re.compile(r"[\s,]*")

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from facellm.atomic import read_json, told_in_words, write_json
 from facellm.errors import FaceLLMError
 
-from ..atomic import read_json, told_in_words, write_json
 from ..record import ImageRef, Record
 from .fields import message_from, own_fields, record_from, texts
 from .json_list import read_list, write_list

@@ -19,10 +19,10 @@ from urllib.parse import quote
 
 import numpy as np
 
+from facellm.atomic import atomic_file, told_in_words
 from facellm.errors import FaceLLMError
 from facellm.picture_files import VIDEO_ENDINGS
 
-from ..atomic import atomic_file, told_in_words
 from ..record import IMAGE, CorpusFace, ImageRef, Message, Record
 from .fields import files_in, message_from, own_fields, record_from, texts
 from .json_list import read_list, write_list

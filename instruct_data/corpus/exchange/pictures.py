@@ -10,9 +10,9 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from facellm.atomic import atomic_file, told_in_words
 from facellm.errors import FaceLLMError
 
-from ..atomic import atomic_file, told_in_words
 from ..record import ImageRef, Record
 
 FOLDER = "images"

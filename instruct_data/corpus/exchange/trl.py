@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from facellm.atomic import atomic_file, told_in_words
 from facellm.errors import FaceLLMError
 
-from ..atomic import atomic_file, told_in_words
 from ..record import IMAGE, ImageRef, Message, Record
 from ..tables import IMAGES, to_json
 from .fields import files_in, message_from, own_fields, record_from

@@ -13,8 +13,8 @@ from corpus_toys import toy_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from facellm.atomic import atomic_file, write_json
 from facellm.errors import FaceLLMError
-from facellm.instruct_data.corpus.atomic import atomic_file, write_json
 from facellm.instruct_data.corpus.build import build
 from facellm.instruct_data.corpus.counts import KEPT, Counts, digest, distinct, merge, smallest
 from facellm.instruct_data.corpus.record import (

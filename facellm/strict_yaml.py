@@ -50,7 +50,7 @@ def _yaml() -> Any:
     try:
         import yaml
     except ModuleNotFoundError as error:
-        raise FaceLLMError("PyYAML is missing: pip install 'facellm[build]'") from error
+        raise FaceLLMError("PyYAML is missing: pip install 'pyyaml>=6'") from error
     return yaml
 
 
