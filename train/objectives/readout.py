@@ -1,0 +1,42 @@
+"""Soft-target cross-entropy at the query tokens: readouts learn distributions, votes and all."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from facellm.labels import ACTION_UNITS, QUERIES
+
+from ..sample import Forwarded, Setting, TrainBatch
+
+# Twenty-one units of one face would outweigh its expression; gaze and age have many labels.
+QUERY_WEIGHTS = {
+    **{f"au{number}": 0.3 for number in ACTION_UNITS},
+    "expr": 1.5, "age": 0.4, "gender": 0.4, "mask": 0.15, "fake": 0.3, "mouth_open": 0.1,
+    "eyes_closed": 0.1, "gaze_yaw": 0.3, "gaze_pitch": 0.3,
+}  # fmt: skip
+
+
+class ReadoutLoss:
+    """Sum over the queries of weight times mean cross-entropy of the faces labelled for each."""
+
+    name = "readout"
+
+    def __init__(self, setting: Setting) -> None:
+        self.label_ids: list[Tensor] = setting.processor.label_ids
+
+    def __call__(self, batch: TrainBatch, out: Forwarded) -> Tensor | None:
+        """Scalar, or None where the batch holds no target."""
+        if batch.readout_at is None or batch.readout_targets is None or not len(batch.readout_at):
+            return None
+        rows, places, queries = batch.readout_at.unbind(1)
+        hidden = out.hidden[rows, places]
+        terms = []
+        for index in queries.unique().tolist():
+            labelled = queries == index
+            ids = self.label_ids[index].to(hidden.device)
+            logits = hidden[labelled] @ out.output_weight[ids].T.to(hidden.dtype)
+            target = batch.readout_targets[labelled, : len(ids)]
+            each = -(target * logits.float().log_softmax(-1)).sum(-1)
+            terms.append(QUERY_WEIGHTS[QUERIES[index].name] * each.mean())
+        return torch.stack(terms).sum()
