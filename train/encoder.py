@@ -5,11 +5,7 @@ over, and must come within half a point of these heads, which is what ``evaluate
 
 Command::
 
-    python -m facellm.train.encoder --cache .cache/default
-    python -m facellm.train.encoder --cache .cache/default --out .cache/default/encoder_second \
-        --start .cache/default/encoder/checkpoint.pt --mix second --steps 3700 --lr 8e-4
-    python -m facellm.train.encoder --cache .cache/default --out .cache/default/encoder_third \
-        --start .cache/default/encoder_second/checkpoint.pt --mix third --steps 3300 --lr 7e-4
+    facellm train default-encoder -o .cache/default/encoder --set corpus=.cache/default/corpus
 
 Resumes from ``<out>/checkpoint.pt``; every step's batch depends on seed and step number only.
 """
@@ -22,7 +18,7 @@ import json
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -38,40 +34,12 @@ from facellm.prepared import landmark_square
 from facellm.vision import ConvHybridTower
 
 from .batches import EncoderBatches
+from .encoder_config import EncoderRun, load_encoder_run
 from .encoder_losses import WEIGHTS, TaskLoss, mixup, task_losses
 from .evaluate_encoder import evaluate
 
-FIRST, LAST = "encoder", "encoder_third"  # folders of two of the three stretches in the cache
+FOLDER = "encoder"  # in the cache
 SPECTRUM = 128  # hidden units of the tower's texture branch
-
-
-@dataclass(frozen=True)
-class EncoderRun:
-    """Settings of the stage.
-
-    Attributes:
-        steps: Optimizer steps.
-        batch: Pictures a step.
-        lr: Peak learning rate.
-        warmup: Steps of linear warm-up; the rate then falls as a cosine to zero.
-        weight_decay: AdamW's, on matrices and kernels only.
-        ema: Decay of the averaged weights that are evaluated and kept.
-        mixup: Alpha of mixup between expression rows; 0 is off (it slows the first few epochs).
-        seed: Of weights and batches.
-        mix: Shares of the sets in a batch (``batches.MIXES``).
-        start: Checkpoint whose weights the run starts from; empty for random ones.
-    """
-
-    steps: int = 3600
-    batch: int = 64
-    lr: float = 1e-3
-    warmup: int = 150
-    weight_decay: float = 0.05
-    ema: float = 0.998
-    mixup: float = 0.0
-    seed: int = 7
-    mix: str = "first"
-    start: str = ""
 
 
 class ThrowAwayHeads(nn.Module):
@@ -166,8 +134,8 @@ def set_mean_shape(model: EncoderTrainee, source: EncoderBatches) -> None:
 
 
 def trained_encoder(cache: Path) -> EncoderTrainee:
-    """The averaged weights of the last stretch of training, for inference."""
-    state = torch.load(cache / LAST / "checkpoint.pt", weights_only=True)
+    """The averaged weights of the stage, for inference."""
+    state = torch.load(cache / FOLDER / "checkpoint.pt", weights_only=True)
     encoder = EncoderTrainee().eval()
     encoder.load_state_dict(state["averaged"])
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -179,7 +147,7 @@ class EncoderTraining:
     def __init__(self, run: EncoderRun, cache: Path, out: Path) -> None:
         torch.manual_seed(run.seed)
         self.run, self.out, self.cache = run, out, cache
-        self.source = EncoderBatches(cache, run.batch, run.seed, run.mix)
+        self.source = EncoderBatches(cache, run)
         self.model = EncoderTrainee().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if run.start:
             state = torch.load(run.start, weights_only=True)
@@ -274,15 +242,16 @@ class EncoderTraining:
 def main(argv: list[str] | None = None) -> None:
     """Command line of the stage."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--corpus", default="")
     parser.add_argument("--cache", type=Path, default=default_cache())
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--threads", type=int, default=2)
-    for name, value in asdict(EncoderRun()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    run = EncoderRun(**{name: getattr(args, name) for name in asdict(EncoderRun())})
-    EncoderTraining(run, args.cache, args.out or args.cache / FIRST).train()
+    run = load_encoder_run(args.config)
+    run = replace(run, corpus=args.corpus or run.corpus)
+    EncoderTraining(run, args.cache, args.out or args.cache / FOLDER).train()
 
 
 if __name__ == "__main__":

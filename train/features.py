@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,10 @@ from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS, GAZE_DEGREES, Q
 
 from .batches import EncoderBatches
 from .encoder import trained_encoder
+from .encoder_config import load_encoder_run
 from .encoder_losses import age_distribution
 
+CONFIG = Path(__file__).parent / "configs" / "default-encoder.yaml"
 GAZE_SIGMA = 4.0  # degrees
 HEAD_OF = {"gender": "male"}  # query name -> head name where they differ
 
@@ -79,10 +82,11 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     model = trained_encoder(args.cache)
-    source = EncoderBatches(args.cache, 64, args.seed, "third")
+    run = load_encoder_run(CONFIG)
+    source = EncoderBatches(args.cache, replace(run, seed=args.seed, mix=run.mix[-1:]))
     out_dir = args.cache / "features"
     out_dir.mkdir(parents=True, exist_ok=True)
-    count = args.batches * len(source.sources)
+    count = args.batches * len(source.batch(0)["landmarks"])
     shape = (count, model.vision_tower.n_patches, model.vision_tower.width)
     features = open_memmap(out_dir / "features.npy", mode="w+", dtype=np.float16, shape=shape)
     kept: list[dict[str, Tensor]] = []
