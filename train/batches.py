@@ -23,6 +23,7 @@ from facellm.votes import vote_shares
 
 from .augment import Jitter, augment_pixels, move_points, sample_crop
 from .encoder_config import EncoderRun
+from .pretext import Captions, pad_captions
 
 IMAGE_SIZE = 192
 PIXEL_MEAN, PIXEL_STD = 0.5, 0.25
@@ -49,6 +50,7 @@ class Target:
     eyes_closed: int = -1
     au: np.ndarray | None = None  # (21,) levels 0-5
     gaze: np.ndarray | None = None  # (2,) degrees
+    caption: list[int] | None = None  # token ids
 
 
 # Inner-lip gap / inter-ocular distance, and lid opening / eye width; in between is not labelled.
@@ -90,10 +92,11 @@ class EncoderBatches:
     Args:
         cache: Folder of prepared sets.
         run: Says which shares, which rows, which seed: with the step number all the randomness.
+        captions: Drawn for faces of FER+ and UTKFace, where an objective needs them.
     """
 
-    def __init__(self, cache: Path, run: EncoderRun) -> None:
-        self.run = run
+    def __init__(self, cache: Path, run: EncoderRun, captions: Captions | None = None) -> None:
+        self.run, self.captions = run, captions
         names = ("ferplus", "utkface", "real_vs_stylegan2", "forged", "face_mask", "painted", "rig")
         self.sets = {name: PreparedSet(cache / name) for name in names}
         twins = held_out_twins(Path(run.corpus)) if run.corpus else frozenset()
@@ -141,16 +144,23 @@ class EncoderBatches:
         square = guess if points is None else landmark_square(points)
         return np.asarray(data.images[row]), points, square
 
+    def _caption(self, name: str, row: int, rng: np.random.Generator) -> list[int] | None:
+        if self.captions is None:
+            return None
+        return self.captions.draw(f"{name}/{self.sets[name].labels['key'][row]}", rng)
+
     def _draw_ferplus(self, rng: np.random.Generator):
         row = int(rng.choice(self.train["ferplus"]))
         picture, points, _ = self._framed("ferplus", row)
         votes = vote_shares(self.sets["ferplus"].labels["votes"][row])
-        return picture, points, (24.0, 24.0, 48.0), Target(votes=votes)
+        target = Target(votes=votes, caption=self._caption("ferplus", row, rng))
+        return picture, points, (24.0, 24.0, 48.0), target
 
     def _draw_utkface(self, rng: np.random.Generator):
         row = int(rng.choice(self.train["utkface"]))
         labels = self.sets["utkface"].labels
         target = Target(age=int(labels["age"][row]), male=int(labels["male"][row]))
+        target.caption = self._caption("utkface", row, rng)
         return *self._framed("utkface", row), target
 
     def _draw_rig(self, rng: np.random.Generator):
@@ -210,4 +220,7 @@ def collate(samples: list) -> dict[str, Tensor]:
     for name in ("age", "male", "mask", "fake", "mouth_open", "eyes_closed"):
         values = [getattr(target, name) for _, _, target in samples]
         batch[name] = torch.tensor(values, dtype=torch.int64)
+    captions = [target.caption or [] for _, _, target in samples]
+    if any(captions):
+        batch["captions"] = pad_captions(captions)
     return batch

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import AutoTokenizer
 
 from facellm.folders import default_cache
 from facellm.fusion import FaceRegionGuidedCrossAttention
@@ -37,6 +38,7 @@ from .batches import EncoderBatches
 from .encoder_config import EncoderRun, load_encoder_run
 from .encoder_losses import WEIGHTS, TaskLoss, mixup, task_losses
 from .evaluate_encoder import evaluate
+from .pretext import Captions, Pretext, read_captions
 
 FOLDER = "encoder"  # in the cache
 SPECTRUM = 128  # hidden units of the tower's texture branch
@@ -141,20 +143,32 @@ def trained_encoder(cache: Path) -> EncoderTrainee:
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def captions_of(run: EncoderRun) -> Captions | None:
+    """The corpus's captions, where the run contrasts pictures with them."""
+    if not run.pretext.contrast:
+        return None
+    tokenizer = AutoTokenizer.from_pretrained(run.pretext.tokenizer)
+    return read_captions(Path(run.corpus), tokenizer)
+
+
 class EncoderTraining:
     """The training loop with its checkpoint."""
 
     def __init__(self, run: EncoderRun, cache: Path, out: Path) -> None:
         torch.manual_seed(run.seed)
         self.run, self.out, self.cache = run, out, cache
-        self.source = EncoderBatches(cache, run)
+        captions = captions_of(run)
+        self.source = EncoderBatches(cache, run, captions)
         self.model = EncoderTrainee().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if run.start:
             state = torch.load(run.start, weights_only=True)
             self.model.load_state_dict(state["averaged"])
         set_mean_shape(self.model, self.source)
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
-        groups = parameter_groups(self.model, run.weight_decay)
+        tower = self.model.vision_tower
+        words = 0 if captions is None else len(captions.tokenizer)
+        self.pretext = Pretext(run.pretext, tower.width, tower.n_patches, words)
+        groups = parameter_groups(nn.ModuleList([self.model, self.pretext]), run.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, run.lr, fused=True)
         self.step, self.seconds = 0, 0.0
         if (out / "checkpoint.pt").is_file():
@@ -164,6 +178,7 @@ class EncoderTraining:
         state = torch.load(self.out / "checkpoint.pt", weights_only=True)
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
+        self.pretext.load_state_dict(state.get("pretext", {}))
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
         set_mean_shape(self.averaged, self.source)
@@ -175,6 +190,7 @@ class EncoderTraining:
         state = {
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
+            "pretext": self.pretext.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
@@ -211,9 +227,12 @@ class EncoderTraining:
         pixels = batch["pixel_values"].contiguous(memory_format=torch.channels_last)
         # On a CPU the fused attention kernels are slower to train than the plain ones.
         with sdpa_kernel(SDPBackend.MATH):
-            losses = task_losses(self.model(pixels, batch["landmarks"]), batch)
+            patches = self.model.features(pixels, batch["landmarks"])
+            losses = task_losses(self.model.heads(patches), batch)
             parts = [loss.mean * loss.share * WEIGHTS[name] for name, loss in losses.items()]
-            total = torch.stack(parts).sum()
+            tower, seed = self.model.vision_tower, self.run.seed + self.step
+            beside = self.pretext.losses(tower, batch, patches, seed)
+            total = torch.stack([*parts, *beside.values()]).sum()
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
@@ -224,7 +243,7 @@ class EncoderTraining:
             self.averaged, self.model, min(self.run.ema, (1 + self.step) / (10 + self.step))
         )
         self.seconds += time.monotonic() - start
-        return losses
+        return losses | {name: TaskLoss(loss, 1.0) for name, loss in beside.items()}
 
     def _log(self, losses: dict[str, TaskLoss]) -> None:
         row = {name: round(float(loss.mean.detach()), 4) for name, loss in losses.items()}

@@ -5,7 +5,7 @@ Example: ``facellm/train/configs/default-encoder.yaml``.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +46,27 @@ class Stretch:
 
 
 @dataclass(frozen=True)
+class PretextConfig:
+    """Losses beside the labels (``pretext``); both are off by default.
+
+    Attributes:
+        masked: Weight of the hidden blocks' pixels.
+        contrast: Weight of finding captions of ``EncoderRun.corpus`` among those of the batch.
+        tokenizer: Folder of the tokenizer that reads the captions.
+    """
+
+    masked: float = 0.0
+    contrast: float = 0.0
+    tokenizer: str = ""
+
+    def __post_init__(self) -> None:
+        if min(self.masked, self.contrast) < 0:
+            raise ValueError(f"masked {self.masked}, contrast {self.contrast}: one is below 0")
+        if self.contrast and not self.tokenizer:
+            raise ValueError(f"contrast {self.contrast} needs a tokenizer to read captions")
+
+
+@dataclass(frozen=True)
 class EncoderRun:
     """One run of the stage.
 
@@ -64,6 +85,7 @@ class EncoderRun:
         mixup: Alpha of mixup between expression rows; 0 is off (it slows the first few epochs).
         seed: Of weights and batches.
         start: Checkpoint whose weights the run starts from; empty for random ones.
+        pretext: Losses beside the labels.
     """
 
     mix: tuple[Stretch, ...]
@@ -79,8 +101,11 @@ class EncoderRun:
     mixup: float = 0.0
     seed: int = 7
     start: str = ""
+    pretext: PretextConfig = field(default_factory=PretextConfig)
 
     def __post_init__(self) -> None:
+        if self.pretext.contrast and not self.corpus:
+            raise ValueError("pretext.contrast needs a corpus: captions come from its records")
         at_least(self, steps=1, batch=1, warmup=1, seed=0)
         between_0_and_1("lr", self.lr)
         between_0_and_1("ema", self.ema)
