@@ -86,7 +86,6 @@ class CorpusSamples:
         index, count = number - int(self._parts[part]), len(self._corpora)
         return self._reading(part - count, index) if part >= count else self._answer(part, index)
 
-
     def _load(self, folder: Path, split: str) -> _Corpus:
         records = Records.load(folder, split)
         numbers = self._selected(records)

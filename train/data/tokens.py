@@ -124,9 +124,14 @@ def digest_of(
 ) -> str:
     """Of all that the ids depend on: corpus, selection, tokenizer, template and the code between."""
     tokenizer = processor.tokenizer
-    words = tokenizer.backend_tokenizer.to_str() if tokenizer.is_fast else repr(tokenizer.get_vocab())
+    words = (
+        tokenizer.backend_tokenizer.to_str() if tokenizer.is_fast else repr(tokenizer.get_vocab())
+    )
     template = processor.chat_template or tokenizer.chat_template
-    code = [Path(str(m.__file__)).read_bytes() for m in (conversing, intents, context, pointers, prompts)]
+    code = [
+        Path(str(m.__file__)).read_bytes()
+        for m in (conversing, intents, context, pointers, prompts)
+    ]
     digest = hashlib.sha256()
     for part in (
         records.digest.encode(),
