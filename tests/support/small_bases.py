@@ -77,7 +77,7 @@ def save_qwen(folder: Path, *, tied: bool) -> None:
     Qwen2ForCausalLM(config).save_pretrained(folder)
 
 
-def save_llama(folder: Path) -> None:
+def save_llama(folder: Path, **sizes: int) -> None:
     """A Llama with a sentencepiece tokenizer of the usual options and no padding token."""
     import sentencepiece
     from transformers import LlamaConfig, LlamaForCausalLM, LlamaTokenizer
@@ -95,5 +95,5 @@ def save_llama(folder: Path) -> None:
     )
     tokenizer = LlamaTokenizer.from_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    config = LlamaConfig(**small_text_sizes(len(tokenizer)), initializer_range=0.2)
+    config = LlamaConfig(**small_text_sizes(len(tokenizer)) | sizes, initializer_range=0.2)
     LlamaForCausalLM(config).save_pretrained(folder)

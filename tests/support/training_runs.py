@@ -23,7 +23,7 @@ def new_run(stage: str, rates: dict[str, float], start: str | Path = "", **secti
 
 
 def noise_batch(model: Any, processor: Any, faces: int = 3) -> TrainBatch:
-    """One reading prompt a row, random pixels, no landmarks, uniform targets for every query."""
+    """One reading prompt a row, random pixels and landmarks, a target for every query."""
     ids = torch.tensor([processor.reading_ids()] * faces)
     places = torch.arange(ids.shape[1])
     generator = torch.Generator().manual_seed(5)
@@ -34,9 +34,7 @@ def noise_batch(model: Any, processor: Any, faces: int = 3) -> TrainBatch:
     ]
     longest = max(len(query.labels) for query in QUERIES)
     targets = torch.zeros(len(at), longest)
-    for row, (_, _, query) in enumerate(at):
-        targets[row, 0] = 0.75
-        targets[row, 1] = 0.25
+    targets[:, :2] = torch.tensor([0.75, 0.25])
     landmarks = torch.rand(faces, 68, 2, generator=generator)
     return TrainBatch(
         input_ids=ids,
