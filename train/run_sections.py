@@ -18,6 +18,8 @@ class ModelConfig:
         region_position: Place of FRGCA in a joined model (``FaceLLMConfig.region_position``).
         keep_cls: Keep CLIP's class token in a joined model.
         dtype: Of frozen weights; what is trained is kept in float32 (DeepSpeed: as it decides).
+        adapter: What becomes of an adapter in ``start``: ``merge`` it, or ``continue`` training it
+            (``lora`` must be as it was).
     """
 
     start: str = ""
@@ -27,6 +29,7 @@ class ModelConfig:
     region_position: Literal["tower", "projected"] = "projected"
     keep_cls: bool = True
     dtype: Literal["float32", "bfloat16"] = "float32"
+    adapter: Literal["merge", "continue"] = "merge"
 
     def __post_init__(self) -> None:
         if bool(self.vision) != bool(self.language):
@@ -57,7 +60,9 @@ class DataConfig:
         landmarks_dropped: Share of samples without landmarks.
         workers: Processes that decode pictures; 0 decodes in the trainer's own.
         features: Folder of cached features of a frozen tower (made when missing); empty: none.
-        limit: Records of each corpus at most; 0: all.
+        limit: Records of each corpus at most, spread evenly over it; 0: all.
+        augment: Crops are shifted and zoomed a little, and mirrored where nothing but a reading is
+            learned from them; never with ``features``.
     """
 
     corpora: tuple[str, ...]
@@ -73,6 +78,7 @@ class DataConfig:
     workers: int = 1
     features: str = ""
     limit: int = 0
+    augment: bool = True
 
     def __post_init__(self) -> None:
         if not self.corpora:
