@@ -135,9 +135,9 @@ def set_mean_shape(model: EncoderTrainee, source: EncoderBatches) -> None:
         frlp.shape_scale.fill_(float(stacked.std(0).mean()))
 
 
-def trained_encoder(cache: Path) -> EncoderTrainee:
-    """The averaged weights of the stage, for inference."""
-    state = torch.load(cache / FOLDER / "checkpoint.pt", weights_only=True)
+def trained_encoder(folder: Path) -> EncoderTrainee:
+    """The averaged weights that the stage left in ``folder``, for inference."""
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
     encoder = EncoderTrainee().eval()
     encoder.load_state_dict(state["averaged"])
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

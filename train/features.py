@@ -24,7 +24,7 @@ from facellm.folders import default_cache
 from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS, GAZE_DEGREES, QUERIES
 
 from .batches import EncoderBatches
-from .encoder import trained_encoder
+from .encoder import FOLDER, trained_encoder
 from .encoder_config import load_encoder_run
 from .encoder_losses import age_distribution
 
@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    model = trained_encoder(args.cache)
+    model = trained_encoder(args.cache / FOLDER)
     run = load_encoder_run(CONFIG)
     source = EncoderBatches(args.cache, replace(run, seed=args.seed, mix=run.mix[-1:]))
     out_dir = args.cache / "features"

@@ -4,7 +4,7 @@ Made readings have every value drawn apart from the others and no picture, so th
 only way to a right answer. Own ones are a model's, of the pictures of a corpus; in half of them
 what the picture's record labels takes the place of what the model read, and the answer follows.
 
-``labels`` of a record hold ``readings`` (``Reading.to_dict``, one a face, left to right) and
+``labels`` of a record hold ``reading`` (``Reading.to_dict``, one a face, left to right) and
 ``intents`` (one an answer), besides the labels of a single face. Values in answers are words here;
 training turns them into pointers (``facellm.pointers``).
 
@@ -103,7 +103,7 @@ def made_records(count: int, seed: int) -> Iterator[Record]:
 
 def context_labels(readings: Sequence[Reading], intents: Sequence[str]) -> dict[str, Any]:
     """What ``labels`` of a record under readings hold."""
-    return {"readings": [reading.to_dict() for reading in readings], "intents": list(intents)}
+    return {"reading": [reading.to_dict() for reading in readings], "intents": list(intents)}
 
 
 def read_faces(corpus: CorpusFolder, stored: StoredReadings, split: str) -> list[ReadFace]:

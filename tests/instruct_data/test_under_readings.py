@@ -19,7 +19,7 @@ from facellm.stored_readings import StoredReadings, face_key
 
 
 def readings_of(record):
-    return [Reading.from_dict(reading) for reading in record.labels["readings"]]
+    return [Reading.from_dict(reading) for reading in record.labels["reading"]]
 
 
 def answers_of(record):
@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_records_and_another_gives_others():
 def test_made_readings_cover_every_intent_and_up_to_three_faces():
     records = list(made_records(400, 0))
     assert {intent for record in records for intent in record.labels["intents"]} == set(INTENTS)
-    assert {len(record.labels["readings"]) for record in records} == {0, 1, 2, 3}
+    assert {len(record.labels["reading"]) for record in records} == {0, 1, 2, 3}
     assert {record.split for record in records} == {"train", "valid"}
 
 
@@ -100,7 +100,7 @@ def test_labels_take_the_place_of_half_of_what_was_read(corpus, stored):
 def test_splits_do_not_mix_and_test_pictures_are_never_used(corpus, stored):
     shown = {"train": set(), "valid": set()}
     for record in own_records(corpus, stored, 300, 1):
-        assert len(record.images) == len(record.faces) == len(record.labels["readings"])
+        assert len(record.images) == len(record.faces) == len(record.labels["reading"])
         shown[record.split] |= {image.path for image in record.images}
     assert shown["train"] == {f"toys.parquet#{n}" for n in range(6)}
     assert shown["valid"] == {"toys.parquet#6"}
