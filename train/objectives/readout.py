@@ -31,6 +31,7 @@ class ReadoutLoss:
             return None
         rows, places, queries = batch.readout_at.unbind(1)
         hidden = out.hidden[rows, places]
+        faces = batch.amount(self.name, self.amounts(batch))
         terms = []
         for index in queries.unique().tolist():
             labelled = queries == index
@@ -38,5 +39,11 @@ class ReadoutLoss:
             logits = hidden[labelled] @ out.output_weight[ids].T.to(hidden.dtype)
             target = batch.readout_targets[labelled, : len(ids)]
             each = -(target * logits.float().log_softmax(-1)).sum(-1)
-            terms.append(QUERY_WEIGHTS[QUERIES[index].name] * each.mean())
+            terms.append(QUERY_WEIGHTS[QUERIES[index].name] * each.sum() / faces[index])
         return torch.stack(terms).sum()
+
+    def amounts(self, batch: TrainBatch) -> Tensor:
+        """(Q,): faces labelled for each query."""
+        if batch.readout_at is None:
+            return torch.zeros(len(QUERIES))
+        return torch.bincount(batch.readout_at[:, 2], minlength=len(QUERIES)).float()
