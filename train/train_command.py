@@ -136,5 +136,3 @@ def config_path(name: str) -> Path:
         known = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.yaml"))) or "none"
         raise FaceLLMError(f"{name}: no config file and no preset; the presets are {known}")
     return preset
-
-

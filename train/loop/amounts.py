@@ -17,7 +17,7 @@ from .ranks import Ranks
 
 
 def share_amounts(batches: list[TrainBatch], trainee: Trainee, ranks: Ranks) -> None:
-    """Tell each micro batch of this rank what the step's means are over (``TrainBatch.amounts``)."""
+    """Tell each micro batch of this rank what the means of the step are over."""
     found = [trainee.amounts(batch) for batch in batches]
     names = sorted({name for amounts in found for name in amounts})
     if not names:

@@ -148,7 +148,7 @@ def _no_room(folder: Path, size: int, free: int) -> str:
     )
 
 
-class _errors_of_libraries:  # noqa: N801  # a context manager, used as a function
+class _errors_of_libraries:  # a context manager, used as a function
     """torch and safetensors tell a full disk as errors of their own kind."""
 
     def __init__(self, path: Path, size: int) -> None:

@@ -58,7 +58,7 @@ def set_rates(optimizer: Any, rate: float) -> None:
 
 
 def set_mode(trainee: Trainee, mode: bool) -> None:
-    """Training mode, but for parts of which nothing is trained: their statistics stay as they are."""
+    """Training mode, but for parts of which nothing is trained: their statistics stay."""
     trainee.train(mode)
     for part in trainee.model.children():
         if not any(parameter.requires_grad for parameter in part.parameters()):

@@ -76,7 +76,8 @@ def find_ranks(run: TrainRun) -> Ranks:
     rank, world, local = launched()
     if world > 1 and run.engine.kind == "single":
         raise FaceLLMError(
-            f"{world} processes were started, but engine.kind is single: --set engine.kind=deepspeed"
+            f"{world} processes were started, but engine.kind is single: "
+            "--set engine.kind=deepspeed"
         )
     rows, shared = run.schedule.global_batch, world * run.schedule.micro_batch
     if rows % shared:

@@ -34,7 +34,6 @@ from .engines import (
     Groups,
     objective_groups,
     recompute_activations,
-    set_mode,
     trained_numbers,
 )
 from .finish import write_model

@@ -1,4 +1,4 @@
-"""Losses of the validation split: the mean over its first steps, each normalised as a training one."""
+"""Losses of the validation split: the mean over its first steps, normalised as training's."""
 
 from __future__ import annotations
 
