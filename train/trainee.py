@@ -56,6 +56,14 @@ class Trainee(nn.Module):
         modules = [objective for objective, _ in objectives if isinstance(objective, nn.Module)]
         self.objective_modules = nn.ModuleList(modules)
 
+    def train(self, mode: bool = True) -> Trainee:
+        """Training mode for what learns; frozen parts keep their norms' statistics."""
+        super().train(mode)
+        for part in self.model.children():
+            if not any(parameter.requires_grad for parameter in part.parameters()):
+                part.eval()
+        return self
+
     def forward(self, batch: TrainBatch) -> dict[str, Tensor]:
         """Losses by name, unweighted, and ``total``, their weighted sum."""
         out = self.run(batch)
