@@ -23,7 +23,7 @@ from ..sample import TrainBatch
 from ..trainee import Trainee
 from .ds_compile import Tell, compile_nothing_for_gloo, compiling_told
 from .ds_config import deepspeed_config, own_config
-from .engines import Groups, new_optimizer, set_mode, set_rates
+from .engines import Groups, new_optimizer, set_rates
 from .ranks import Ranks
 
 FOLDER = "deepspeed"  # in a checkpoint
@@ -117,7 +117,6 @@ class DeepSpeedEngine:
     def train(self, mode: bool) -> None:
         """Training or evaluation mode."""
         self.engine.train(mode)
-        set_mode(self.trainee, mode)
 
     def save(self, folder: Path) -> None:
         """Every rank writes its part; frozen weights are not written."""

@@ -57,14 +57,6 @@ def set_rates(optimizer: Any, rate: float) -> None:
         group["lr"] = group["peak"] * rate
 
 
-def set_mode(trainee: Trainee, mode: bool) -> None:
-    """Training mode, but for parts of which nothing is trained: their statistics stay."""
-    trainee.train(mode)
-    for part in trainee.model.children():
-        if not any(parameter.requires_grad for parameter in part.parameters()):
-            part.eval()
-
-
 def objective_groups(trainee: Trainee, run: TrainRun) -> Groups:
     """What objectives learn for themselves, at the highest rate of any part."""
     params = [p for p in trainee.objective_modules.parameters() if p.requires_grad]

@@ -19,11 +19,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from facellm.adapter_file import ADAPTER
 from facellm.atomic import PART, sync_folder, told_in_words
-from facellm.checkpoint import ADAPTER, CALIBRATION, LANDMARKS
+from facellm.checkpoint import CALIBRATION, LANDMARKS
 from facellm.errors import FaceLLMError
 from facellm.stabilise import STABILISER
 
+from ..adapters import plain_state, save_adapter
 from ..run_config import TrainRun, run_of
 from .checkpoints import latest_checkpoint, sync_tree
 from .ds_engine import FOLDER, deepspeed_module
@@ -67,8 +69,6 @@ def write_model(out: Path, run: TrainRun, makers: Makers) -> Path:
 
 def write_files(model: Any, processor: Any, folder: Path, run: TrainRun) -> None:
     """Model, processor, adapter, and what came with the model the run started from."""
-    from ..adapters import plain_state, save_adapter
-
     model.save_pretrained(folder, state_dict=plain_state(model))
     processor.save_pretrained(folder)
     words = getattr(processor.tokenizer, "vocab_file", None)

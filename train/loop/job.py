@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from facellm.model import FaceLLMForConditionalGeneration
 from facellm.processor import FaceLLMProcessor
 
+from ..build_model import build_model
+from ..parts import prepare_parts
 from ..run_config import TrainRun
 from ..sample import TrainBatch
 from .engines import Groups
@@ -50,9 +52,8 @@ class Makers:
 
 def usual_makers() -> Makers:
     """Those of the product; imported when a run begins."""
-    parts: Any = importlib.import_module("..parts", __package__)
     stream: Any = importlib.import_module("..data.stream", __package__)
-    return Makers(parts.build_model, parts.prepare_parts, stream.BatchStream)
+    return Makers(build_model, prepare_parts, stream.BatchStream)
 
 
 @dataclass(frozen=True)

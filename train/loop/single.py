@@ -13,7 +13,7 @@ from facellm.atomic import atomic_file
 from ..run_config import TrainRun
 from ..sample import TrainBatch
 from ..trainee import Trainee
-from .engines import Groups, new_optimizer, set_mode, set_rates
+from .engines import Groups, new_optimizer, set_rates
 
 WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.pt"
 
@@ -57,7 +57,7 @@ class SingleEngine:
 
     def train(self, mode: bool) -> None:
         """Training or evaluation mode."""
-        set_mode(self.trainee, mode)
+        self.trainee.train(mode)
 
     def save(self, folder: Path) -> None:
         """Trained weights with all buffers, and AdamW's state."""
