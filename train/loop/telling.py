@@ -13,6 +13,7 @@ second and padding are over the steps since the line before. Validation writes a
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,14 +128,18 @@ class Teller:
         """Losses of the validation split."""
         shown = {"loss": losses["total"]} | {k: v for k, v in losses.items() if k != "total"}
         self._write(step, {"valid": shown}, {f"valid/{name}": v for name, v in shown.items()})
-        self.bar.write(f"step {step}: validation loss {losses['total']:.4f}") if (
-            not self.bar.disable
-        ) else None
+        self._say(f"step {step}: validation loss {losses['total']:.4f}")
 
-    def say(self, line: str) -> None:
-        """A line that is no figure."""
+    def left_out(self, reasons: Mapping[str, int]) -> None:
+        """Samples that are not trained on, and why."""
+        for reason, count in reasons.items():
+            self._say(f"left out: {count} {reason}")
+        if reasons:
+            self._write(self.bar.initial, {"left_out": dict(reasons)}, {})
+
+    def _say(self, line: str) -> None:
         if not self.bar.disable:
-            self.bar.write(line)
+            self.bar.write(line, file=sys.stderr)
 
     def close(self) -> None:
         """End of the run, good or bad."""
