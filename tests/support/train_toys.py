@@ -6,8 +6,12 @@ under any launcher; ``TOY_KILL`` (``save:4:1``, ``step:3:0``) kills a rank with 
 """
 
 import argparse
+import json
 import os
 import signal
+import sys
+import time
+import traceback
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,6 +21,7 @@ import torch
 
 from facellm.labels import QUERIES
 from facellm.train.loop import checkpoints
+from facellm.train.loop.ds_engine import free_port
 from facellm.train.loop.job import Makers, TrainJob
 from facellm.train.run_config import load_run
 from facellm.train.sample import TrainBatch, TrainingSample
@@ -145,9 +150,8 @@ def kill_during_saves():
     checkpoints.save_random = struck
 
 
-def main():
-    """The command."""
-    from facellm.cli import quiet_libraries
+def toy_run(words):
+    """``CONFIG OUT [--set ...] [--resume]`` in this process; a user's error is one line."""
     from facellm.errors import FaceLLMError
     from facellm.train.loop.training import train
 
@@ -157,15 +161,68 @@ def main():
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--local_rank")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    quiet_libraries()
-    kill_during_saves()
-    run = load_run(args.config, args.set)
+    args = parser.parse_args(words)
     try:
+        run = load_run(args.config, args.set)
         train(TrainJob(run, args.out, resume=args.resume, quiet=True, makers=toy_makers()))
     except FaceLLMError as error:
         raise SystemExit(f"facellm: error: {error}") from error
+
+
+def run_forked(words, environment, world=2):
+    """Run a job on ranks forked from this process, which has imported everything; exit codes."""
+    shared = environment | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    ranks = {fork_rank(words, shared, rank, world): rank for rank in range(world)}
+    codes = [0] * world
+    while ranks:
+        process, status = os.wait()
+        codes[ranks.pop(process)] = os.waitstatus_to_exitcode(status)
+        if status:  # as a launcher does: one is gone, all go
+            for other in ranks:
+                os.kill(other, signal.SIGTERM)
+    return codes
+
+
+def fork_rank(words, environment, rank, world):
+    """One rank in a process of its own; its id."""
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world}
+        os.environ.update(environment | {name: str(value) for name, value in place.items()})
+        toy_run(words)
+        code = 0
+    except SystemExit as error:
+        print(error, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def main():
+    """One run by its words; or ``--jobs FILE``, a JSON list of (words, environment), forked."""
+    from transformers.utils import logging
+
+    from facellm.cli import quiet_libraries
+
+    torch.set_num_threads(1)
+    quiet_libraries()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    kill_during_saves()
+    if sys.argv[1] != "--jobs":
+        toy_run(sys.argv[1:])
+        return
+    import deepspeed  # noqa: F401  # before the forks
+
+    for words, environment in json.loads(Path(sys.argv[2]).read_text()):
+        start = time.monotonic()
+        codes = run_forked(words, environment)
+        print(json.dumps({"codes": codes, "seconds": time.monotonic() - start}), flush=True)
 
 
 if __name__ == "__main__":

@@ -38,9 +38,9 @@ def scalars_taken() -> Iterator[None]:
         DeepSpeedEngine._broadcast_model, Init._zero_init_param = theirs, cut_up
 
 
-def _same_weights(engine: Any) -> None:
+def _same_weights(self: Any) -> None:
     """Every rank gets rank 0's weights; there is one group, and each rank holds them all."""
-    for parameter in engine.module.parameters():
+    for parameter in self.module.parameters():
         if not hasattr(parameter, "ds_status"):  # else it is cut up already
             _send(parameter.data)
 

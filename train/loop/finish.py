@@ -103,10 +103,12 @@ def _from_deepspeed(checkpoint: Path) -> dict[str, Tensor]:
 
     if not list((checkpoint / FOLDER).glob("*_optim_states.pt")):
         return _without_zero(checkpoint / FOLDER)
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
-        return get_fp32_state_dict_from_zero_checkpoint(
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        found: Any = get_fp32_state_dict_from_zero_checkpoint(
             str(checkpoint), tag=FOLDER, exclude_frozen_parameters=True
         )
+        return found
 
 
 def _without_zero(folder: Path) -> dict[str, Tensor]:

@@ -33,7 +33,6 @@ from .engines import (
     Engine,
     Groups,
     objective_groups,
-    recompute_activations,
     trained_numbers,
 )
 from .finish import write_model
@@ -107,7 +106,7 @@ def build(job: TrainJob) -> Built:
     model, processor = job.makers.build_model(run)
     groups = job.makers.prepare_parts(model, run)
     if run.schedule.recompute:
-        recompute_activations(model)
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     setting = Setting(model, processor, run)
     trainee = Trainee(model, objectives_of(setting))
     return Built(setting, trainee, groups + objective_groups(trainee, run))
