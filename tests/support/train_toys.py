@@ -6,10 +6,13 @@ under any launcher; ``TOY_KILL`` (``save:4:1``, ``step:3:0``) kills a rank with 
 """
 
 import argparse
+import importlib.util
 import json
 import os
+import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -133,8 +136,11 @@ def toy_makers(stream=ToyStream):
 
 
 def kill_at(what, step, rank):
-    """End this process as ``kill -9`` does, where ``TOY_KILL`` says so."""
+    """End this process as ``kill -9`` does, where ``TOY_KILL`` says so, and note when."""
     if os.environ.get("TOY_KILL") == f"{what}:{step}:{rank}":
+        noted = os.environ.get("TOY_NOTE")
+        if noted:
+            Path(noted).write_text(what)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -169,30 +175,41 @@ def toy_run(words):
         raise SystemExit(f"facellm: error: {error}") from error
 
 
-def run_forked(words, environment, world=2):
-    """Run a job on ranks forked from this process, which has imported everything; exit codes."""
-    shared = environment | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    ranks = {fork_rank(words, shared, rank, world): rank for rank in range(world)}
-    codes = [0] * world
-    while ranks:
-        process, status = os.wait()
-        codes[ranks.pop(process)] = os.waitstatus_to_exitcode(status)
-        if status:  # as a launcher does: one is gone, all go
-            for other in ranks:
-                os.kill(other, signal.SIGTERM)
-    return codes
+def run_forked(job):
+    """Run a job on ranks forked from this process, which has imported everything.
+
+    ``{"words": [...], "environment": {...}, "world": 2, "limit": BYTES}`` -> exit codes, what each
+    rank said on stderr, and seconds.
+    """
+    world, start = job.get("world", 2), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        shared = job | {"said": folder, "port": str(free_port())}
+        ranks = {fork_rank(shared, rank, world): rank for rank in range(world)}
+        codes = [0] * world
+        while ranks:
+            process, status = os.wait()
+            codes[ranks.pop(process)] = os.waitstatus_to_exitcode(status)
+            if status:  # as a launcher does: one is gone, all go
+                for other in ranks:
+                    os.kill(other, signal.SIGTERM)
+        said = [path.read_text() for path in sorted(Path(folder).iterdir())]
+    return {"codes": codes, "said": said, "seconds": time.monotonic() - start}
 
 
-def fork_rank(words, environment, rank, world):
+def fork_rank(job, rank, world):
     """One rank in a process of its own; its id."""
     process = os.fork()
     if process:
         return process
     code = 1
     try:
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world}
-        os.environ.update(environment | {name: str(value) for name, value in place.items()})
-        toy_run(words)
+        sys.stderr = open(Path(job["said"]) / str(rank), "w")  # noqa: SIM115
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "MASTER_PORT": job["port"]}
+        names = job.get("environment", {}) | {"MASTER_ADDR": "127.0.0.1"}
+        os.environ.update(names | {name: str(value) for name, value in place.items()})
+        if "limit" in job:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (job["limit"], job["limit"]))
+        toy_run(job["words"])
         code = 0
     except SystemExit as error:
         print(error, file=sys.stderr)
@@ -204,7 +221,7 @@ def fork_rank(words, environment, rank, world):
 
 
 def main():
-    """One run by its words; or ``--jobs FILE``, a JSON list of (words, environment), forked."""
+    """One run by its words; or ``--serve``: jobs from stdin, one JSON a line, results to stdout."""
     from transformers.utils import logging
 
     from facellm.cli import quiet_libraries
@@ -214,15 +231,14 @@ def main():
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     kill_during_saves()
-    if sys.argv[1] != "--jobs":
+    if sys.argv[1] != "--serve":
         toy_run(sys.argv[1:])
         return
-    import deepspeed  # noqa: F401  # before the forks
-
-    for words, environment in json.loads(Path(sys.argv[2]).read_text()):
-        start = time.monotonic()
-        codes = run_forked(words, environment)
-        print(json.dumps({"codes": codes, "seconds": time.monotonic() - start}), flush=True)
+    os.environ["DS_ACCELERATOR"] = "cpu"
+    if importlib.util.find_spec("deepspeed"):  # imported before the forks
+        importlib.import_module("deepspeed")
+    for line in sys.stdin:
+        print(json.dumps(run_forked(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

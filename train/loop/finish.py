@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -27,7 +26,7 @@ from facellm.stabilise import STABILISER
 
 from ..adapters import plain_state, save_adapter
 from ..run_config import TrainRun, run_of
-from .checkpoints import latest_checkpoint, sync_tree
+from .checkpoints import UNREADABLE, latest_checkpoint, sync_tree
 from .ds_engine import FOLDER, deepspeed_module
 from .job import Makers
 from .run_folder import load_record
@@ -91,7 +90,7 @@ def trained_weights(checkpoint: Path) -> dict[str, Tensor]:
         if (checkpoint / WEIGHTS).is_file():
             return load_file(checkpoint / WEIGHTS)
         return _from_deepspeed(checkpoint)
-    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+    except (*UNREADABLE, ValueError, KeyError) as error:
         if isinstance(error, FaceLLMError):
             raise
         raise FaceLLMError(f"{checkpoint}: weights cannot be read: {error}") from error

@@ -89,6 +89,7 @@ class Teller:
     ) -> None:
         self.keep, self.log, self.speaks = run.keep, out / "log.jsonl", speaks
         done, total = steps
+        self.first = done
         if speaks:
             cut_log(self.log, done)
         self.curves = new_curves(run, out) if speaks else _NoCurves()
@@ -135,7 +136,7 @@ class Teller:
         for reason, count in reasons.items():
             self._say(f"left out: {count} {reason}")
         if reasons:
-            self._write(self.bar.initial, {"left_out": dict(reasons)}, {})
+            self._write(self.first, {"left_out": dict(reasons)}, {})
 
     def _say(self, line: str) -> None:
         if not self.bar.disable:

@@ -2,15 +2,11 @@
 
 import json
 import random
-import resource
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
-import train_toys
 from safetensors.torch import load_file
 
 from facellm.errors import FaceLLMError
@@ -65,18 +61,14 @@ def test_no_room_says_how_much_is_needed_before_anything_is_written(tmp_path):
     check_room(tmp_path, 10)
 
 
-def test_a_full_disk_is_told_in_words(tmp_path, toy_config):
-    """Files may grow to 64 KB in that process: the optimizer's state does not fit."""
-    command = [sys.executable, train_toys.__file__, str(toy_config), str(tmp_path / "run")]
-    done = subprocess.run(
-        command,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert "facellm: error:" in done.stderr.splitlines()[-1]
-    assert "--resume" in done.stderr
+def test_a_full_disk_is_told_in_words(tmp_path, apart):
+    """Files may grow to 64 KB in that process: the weights do not fit."""
+    done = apart(tmp_path / "run", world=1, limit=65536)
+    assert done["codes"] == [1]
+    (line,) = done["said"][0].splitlines()
+    assert line.startswith("facellm: error: ")
+    assert "checkpoint-000002.part: cannot be written" in line
+    assert "go on with --resume" in line
     assert checkpoints_of(tmp_path / "run") == []
 
 
@@ -89,12 +81,9 @@ def test_a_damaged_checkpoint_is_named(go, tmp_path, name):
         go(out, "schedule.steps=2", resume=True)
 
 
-def test_a_kill_during_a_save_leaves_the_last_good_one(toy_config, tmp_path, go):
+def test_a_kill_during_a_save_leaves_the_last_good_one(apart, tmp_path, go):
     out = tmp_path / "run"
-    command = [sys.executable, train_toys.__file__, str(toy_config), str(out)]
-    environment = {"PATH": "", "TOY_KILL": "save:4:0", "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = str(train_toys.Path(train_toys.__file__).parent)
-    assert subprocess.run(command, env=environment, capture_output=True).returncode == -9
+    assert apart(out, world=1, kill="save:4:0")["codes"] == [-9]
     assert [path.name for path in sorted(out.glob("checkpoint-*"))] == [
         "checkpoint-000002",
         "checkpoint-000004.part",
