@@ -26,6 +26,7 @@ from ..run_config import TrainRun
 from ..sample import TrainBatch, TrainingSample
 from .batches import text_batch
 from .corpus_samples import CorpusSamples
+from .feature_cache import FeatureCache, check_frozen
 from .order import Row, RowOrder
 from .pictures import Pictures, Wanted
 from .seeing import STILL, Jitter
@@ -61,8 +62,11 @@ class BatchStream:
         rank: int = 0,
         world: int = 1,
         split: str = "train",
-        features: None = None,
+        features: FeatureCache | None = None,
     ) -> None:
+        check_frozen(run)
+        if bool(run.data.features) != (features is not None):
+            raise ValueError(f"data.features is {run.data.features!r} and features is {features}")
         size = run.schedule.micro_batch * world
         if run.schedule.global_batch % size:
             raise FaceLLMError(
@@ -81,6 +85,8 @@ class BatchStream:
             run.schedule.seed,
         )
         self.pictures = Pictures(run.data, processor.crop_size)
+        if features is not None:
+            features.fill(self.samples.faces(), self.pictures)
         self._ahead = ThreadPoolExecutor(1) if run.data.workers else None
         self._next: tuple[int, Future[list[TrainBatch]]] | None = None
 
@@ -148,8 +154,12 @@ class BatchStream:
         return sample, Jitter(float(zoom), (float(x), float(y)), mirror), hidden
 
     def _show(self, batch: TrainBatch, wanted: list[Wanted], hidden: list[bool]) -> None:
-        """Put pixels and landmarks into a batch."""
-        seen = self.pictures.crops(wanted)
-        shown = self.processor.images([FacePart(crop, points) for crop, points in seen])
-        batch.pixel_values, batch.landmarks = shown["pixel_values"], shown["landmarks"]
+        """Put pixels or features, and landmarks into a batch."""
+        if self.features is not None:
+            keys = [self.samples.face_key(want.image) for want in wanted]
+            batch.features, batch.landmarks = self.features.get(keys)
+        else:
+            seen = self.pictures.crops(wanted)
+            shown = self.processor.images([FacePart(crop, points) for crop, points in seen])
+            batch.pixel_values, batch.landmarks = shown["pixel_values"], shown["landmarks"]
         batch.landmarks[torch.tensor(hidden)] = torch.nan
