@@ -52,7 +52,9 @@ class RowOrder:
         self.lengths, self.batching = np.asarray(lengths), batching
         self.micro, self.seed = micro, seed
         packed = batching == "packed"
-        self.plan: RowPlan = packed_rows(lengths, most) if packed else single_rows(self.lengths)
+        rng = np.random.default_rng(seed)
+        plan = packed_rows(lengths, most, rng) if packed else single_rows(self.lengths)
+        self.plan: RowPlan = plan
         self._epoch = lru_cache(maxsize=2)(self._make_epoch)
 
     def __len__(self) -> int:
