@@ -1,0 +1,26 @@
+"""What objectives remember must be the same on every rank: rows are gathered before they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, distributed
+
+
+def over_ranks(rows: Sequence[Tensor]) -> list[Tensor]:
+    """Rows of every rank, in the order of ranks; on one process the rows themselves.
+
+    Every rank must call it, also one without a row: it waits for the others.
+
+    Args:
+        rows: Tensors (n, ...) without gradient; n may differ between ranks.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return list(rows)
+    parts: list[list[Tensor]] = [[] for _ in range(distributed.get_world_size())]
+    distributed.all_gather_object(parts, [tensor.cpu() for tensor in rows])
+    return [
+        torch.cat([part[index] for part in parts]).to(tensor.device)
+        for index, tensor in enumerate(rows)
+    ]
