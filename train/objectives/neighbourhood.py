@@ -8,7 +8,7 @@ For a face i with the expression target y_i::
 N(i) are the K faces nearest to i by cosine in a space, never the same picture again. Two spaces:
 the mean visual token of a face, and its landmarks aligned by shift, scale and turn (faces without
 landmarks have only the first). Candidates are the faces of this batch and of a queue of earlier
-ones, each space centred on their mean. a = .3, K = 8.
+ones, each picture once, each space centred on their mean. a = .3, K = 8.
 
 Source: LA-Net, arXiv 2307.09023 (neighbours by expression and by landmarks, K = 8).
 What differs: neighbours are also sought among earlier batches (a batch of ours holds a handful of
@@ -126,7 +126,7 @@ class NeighbourhoodLoss(nn.Module):
         for name, size in {"features": width, "shapes": 136, "targets": len(EXPRESSIONS)}.items():
             self.register_buffer(name, torch.zeros(QUEUE, size))
         self.register_buffer("keys", torch.zeros(QUEUE, dtype=torch.int64))
-        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))  # faces, ever
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))  # pictures, ever
 
     def forward(self, batch: TrainBatch, out: Forwarded) -> Tensor | None:
         """Scalar, or None where the batch holds no expression target."""
@@ -166,12 +166,29 @@ class NeighbourhoodLoss(nn.Module):
         return [getattr(self, field.name) for field in fields(Neighbours)]
 
     def _candidates(self, everyone: Neighbours) -> Neighbours:
+        """Faces of the batch and of the queue, each picture once, as it was seen last."""
         filled = min(int(self.seen), QUEUE)
+        older = ~torch.isin(self.keys[:filled], everyone.keys)
+        rows = _first_of_each(everyone.keys)
         pairs = zip(everyone.tensors(), self._queue(), strict=True)
-        return Neighbours(*(torch.cat((new, old[:filled].to(new.dtype))) for new, old in pairs))
+        return Neighbours(
+            *(torch.cat((new[rows], old[:filled][older].to(new.dtype))) for new, old in pairs)
+        )
 
     def _remember(self, everyone: Neighbours) -> None:
-        places = (self.seen + torch.arange(len(everyone.keys), device=self.seen.device)) % QUEUE
+        """A picture that the queue holds is renewed in its place; a new one takes the oldest's."""
+        rows = _first_of_each(everyone.keys)
+        held = torch.arange(QUEUE, device=self.keys.device) < self.seen
+        same = (everyone.keys[rows][:, None] == self.keys) & held
+        known = same.any(1)
+        next_places = (self.seen + (~known).cumsum(0) - 1) % QUEUE
+        places = torch.where(known, same.int().argmax(1), next_places)
         for old, new in zip(self._queue(), everyone.tensors(), strict=True):
-            old[places] = new.to(old.dtype)
-        self.seen += len(everyone.keys)
+            old[places] = new[rows].to(old.dtype)
+        self.seen += int((~known).sum())
+
+
+def _first_of_each(keys: Tensor) -> Tensor:
+    """Rows (n,) at which a key stands for the first time."""
+    first = (keys[:, None] == keys[None, :]).int().argmax(1) if len(keys) else keys
+    return torch.nonzero(first == torch.arange(len(keys), device=keys.device)).flatten()
