@@ -16,7 +16,8 @@ from pathlib import Path
 
 import torch
 
-from facellm.checkpoint import ADAPTER, CALIBRATION, save_checkpoint
+from facellm.adapter_file import ADAPTER
+from facellm.checkpoint import CALIBRATION, save_checkpoint
 from facellm.folders import default_cache
 from facellm.prepared import PreparedSet
 from facellm.readout import Calibration

@@ -18,6 +18,8 @@ class ModelConfig:
         region_position: Place of FRGCA in a joined model (``FaceLLMConfig.region_position``).
         keep_cls: Keep CLIP's class token in a joined model.
         dtype: Of frozen weights; what is trained is kept in float32 (DeepSpeed: as it decides).
+        adapter: What becomes of an adapter in ``start``: ``merge`` it, or ``continue`` training it
+            (``lora`` must be as it was).
     """
 
     start: str = ""
@@ -27,6 +29,7 @@ class ModelConfig:
     region_position: Literal["tower", "projected"] = "projected"
     keep_cls: bool = True
     dtype: Literal["float32", "bfloat16"] = "float32"
+    adapter: Literal["merge", "continue"] = "merge"
 
     def __post_init__(self) -> None:
         if bool(self.vision) != bool(self.language):

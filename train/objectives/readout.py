@@ -40,6 +40,7 @@ class ReadoutLoss:
             return None
         rows, places, queries = batch.readout_at.unbind(1)
         hidden = out.hidden[rows, places]
+        faces = batch.amount(self.name, self.amounts(batch))
         terms = []
         for index in queries.unique().tolist():
             labelled = queries == index
@@ -48,8 +49,14 @@ class ReadoutLoss:
             if not self.soft:
                 target = F.one_hot(target.argmax(-1), len(ids)).to(target.dtype)
             each = soft_cross_entropy(hidden[labelled], out.output_weight, ids, target)
-            terms.append(QUERY_WEIGHTS[QUERIES[index].name] * each.mean())
+            terms.append(QUERY_WEIGHTS[QUERIES[index].name] * each.sum() / faces[index])
         return torch.stack(terms).sum()
+
+    def amounts(self, batch: TrainBatch) -> Tensor:
+        """(Q,): faces labelled for each query."""
+        if batch.readout_at is None:
+            return torch.zeros(len(QUERIES))
+        return torch.bincount(batch.readout_at[:, 2], minlength=len(QUERIES)).float()
 
 
 def soft_cross_entropy(hidden: Tensor, output_weight: Tensor, ids: Tensor, target: Tensor) -> Tensor:

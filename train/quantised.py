@@ -1,0 +1,131 @@
+"""The frozen language model under LoRA stored in 4 or 8 bits (QLoRA), by ``bitsandbytes``.
+
+nf4 with or without double quantisation (arXiv 2305.14314) and int8 (arXiv 2208.07339), on a CPU and
+on a GPU by the same calls. Only linear maps are stored so; readouts need the output map and the
+token tables as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from facellm.errors import FaceLLMError
+from facellm.model import FaceLLMForConditionalGeneration
+
+from .run_sections import LoraSettings
+
+MULTIPLE = 64  # nf4 quantises blocks of 64 weights along a row
+OUTLIERS = 6.0  # activations above it are multiplied in 16 bits (LLM.int8, section 3)
+PACKAGES = "pip install 'bitsandbytes>=0.50,<0.51'"
+
+
+def quantise_language(
+    model: FaceLLMForConditionalGeneration, settings: LoraSettings, compute: torch.dtype
+) -> None:
+    """Store the language model's linear maps in 4 or 8 bits, in place, frozen.
+
+    Args:
+        model: Without adapters. Weights are quantised on the device they lie on.
+        settings: ``quantise`` nf4 or int8, and ``double_quant``.
+        compute: What nf4 weights are multiplied in.
+
+    Raises:
+        FaceLLMError: If bitsandbytes is missing, or a map's size is no multiple of 64; the message
+            names map and size.
+    """
+    bnb = _bitsandbytes()
+    output = model.get_output_embeddings()
+    for name, module in list(model.language_model.named_modules()):
+        if type(module) is not nn.Linear or module is output:
+            continue
+        for side, size in (("in", module.in_features), ("out", module.out_features)):
+            if size % MULTIPLE:
+                raise FaceLLMError(
+                    f"language_model.{name} has {size} {side}puts, no multiple of {MULTIPLE}: "
+                    f"it cannot be stored as {settings.quantise}"
+                )
+        new = (_nf4 if settings.quantise == "nf4" else _int8)(bnb, module, settings)
+        if settings.quantise == "nf4":
+            new.compute_dtype, new.compute_type_is_set = compute, True
+        model.language_model.set_submodule(name, new)
+
+
+def _bitsandbytes() -> Any:
+    try:
+        import bitsandbytes
+    except ModuleNotFoundError as error:
+        raise FaceLLMError(f"bitsandbytes is missing: {PACKAGES}") from error
+    # It warns in every step of every layer that int8 casts to 16 bits.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    return bitsandbytes
+
+
+def _nf4(bnb: Any, module: nn.Linear, settings: LoraSettings) -> nn.Module:
+    with torch.device("meta"):
+        new = bnb.nn.Linear4bit(
+            module.in_features,
+            module.out_features,
+            bias=module.bias is not None,
+            compress_statistics=settings.double_quant,
+            quant_type="nf4",
+        )
+    weight = bnb.nn.Params4bit(
+        module.weight.data,
+        requires_grad=False,
+        compress_statistics=settings.double_quant,
+        quant_type="nf4",
+        module=new,
+    )
+    new.weight, new.bias = weight.to(module.weight.device), module.bias
+    # A pass in evaluation mode on a CPU would repack the weights, drop the second quantisation and
+    # leave a layer that hands back no gradient.
+    new.support_avx512bf16_for_cpu = False
+    return new
+
+
+def _int8(bnb: Any, module: nn.Linear, settings: LoraSettings) -> nn.Module:
+    with torch.device("meta"):
+        new = bnb.nn.Linear8bitLt(
+            module.in_features,
+            module.out_features,
+            bias=module.bias is not None,
+            has_fp16_weights=False,
+            threshold=OUTLIERS,
+        )
+    weight = bnb.nn.Int8Params(module.weight.data, requires_grad=False, has_fp16_weights=False)
+    new.weight, new.bias = weight.to(module.weight.device), module.bias
+    return new
+
+
+def stored_bytes(module: nn.Module) -> int:
+    """Bytes of a module's weights as they lie in memory, scales of quantised ones included."""
+    total = 0
+    for parameter in module.parameters():
+        total += parameter.numel() * parameter.element_size()
+        state = getattr(parameter, "quant_state", None)
+        for tensor in _scales(state) if state is not None else ():
+            total += tensor.numel() * tensor.element_size()
+    for inner in module.modules():
+        scale = getattr(getattr(inner, "state", None), "SCB", None)
+        scale = getattr(getattr(inner, "weight", None), "SCB", None) if scale is None else scale
+        if isinstance(scale, Tensor):
+            total += scale.numel() * scale.element_size()
+    return total
+
+
+def _scales(state: Any) -> list[Tensor]:
+    """The tensors of a 4-bit weight's statistics."""
+    found = [state.absmax, state.code]
+    if state.nested:
+        found += [state.offset, *_scales(state.state2)]
+    return [tensor for tensor in found if isinstance(tensor, Tensor)]
+
+
+def is_quantised(module: nn.Module) -> bool:
+    """Whether a linear map is stored in 4 or 8 bits."""
+    weight = getattr(module, "weight", None)
+    return hasattr(weight, "quant_state") or hasattr(weight, "SCB")
