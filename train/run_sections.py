@@ -60,7 +60,9 @@ class DataConfig:
         landmarks_dropped: Share of samples without landmarks.
         workers: Processes that decode pictures; 0 decodes in the trainer's own.
         features: Folder of cached features of a frozen tower (made when missing); empty: none.
-        limit: Records of each corpus at most; 0: all.
+        limit: Records of each corpus at most, spread evenly over it; 0: all.
+        augment: Crops are shifted and zoomed a little, and mirrored where nothing but a reading is
+            learned from them; never with ``features``.
     """
 
     corpora: tuple[str, ...]
@@ -76,6 +78,7 @@ class DataConfig:
     workers: int = 1
     features: str = ""
     limit: int = 0
+    augment: bool = True
 
     def __post_init__(self) -> None:
         if not self.corpora:

@@ -35,6 +35,7 @@ class FaceImage:
         data: Encoded picture, where the corpus embeds it.
         box_xyxy: Face box, pixels of the upright picture.
         landmarks: (68, 2) float32 pixels of the upright picture, or None.
+        whole: The picture already is a face crop, and is taken whole (``prepared_crops.WHOLE``).
     """
 
     corpus: int
@@ -42,12 +43,13 @@ class FaceImage:
     box_xyxy: tuple[float, float, float, float]
     landmarks: NDArray[np.float32] | None = field(default=None, compare=False)
     data: bytes | None = field(default=None, repr=False)
+    whole: bool = False
 
     @property
     def key(self) -> str:
         """What caches know it by: equal keys show equal pixels."""
         box = ",".join(f"{value:.2f}" for value in self.box_xyxy)
-        return f"{self.corpus}:{self.path}:{box}"
+        return f"{self.corpus}:{self.path}:{'whole' if self.whole else box}"
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,17 @@ def regions_of(sample: TrainingSample) -> list[float]:
     return [float(region in present) for region in REGION_SLICES]
 
 
+def wanted_regions(batch: TrainBatch) -> Tensor:
+    """(N, 9) regions of each face's present units; zeros where a face does not count."""
+    if batch.landmarks is None:
+        return torch.zeros(0, len(REGION_SLICES))
+    wanted = batch.landmarks.new_zeros(len(batch.landmarks), len(REGION_SLICES))
+    for face, sample in zip(first_faces(batch), batch.samples, strict=True):
+        if len(sample.images) == 1:
+            wanted[face] = wanted.new_tensor(regions_of(sample))
+    return wanted * landmarks_present(batch.landmarks)[:, None]
+
+
 class UnitAttentionLoss:
     """See the module docstring.
 
@@ -75,16 +86,17 @@ class UnitAttentionLoss:
         """Scalar in [0, 1], or None where no face counts."""
         if out.patches is None or batch.landmarks is None:
             return None
-        device = out.patches.device
-        wanted = torch.zeros(len(out.patches), len(REGION_SLICES), device=device)
-        for face, sample in zip(first_faces(batch), batch.samples, strict=True):
-            if len(sample.images) == 1:
-                wanted[face] = torch.tensor(regions_of(sample), device=device)
-        counts = wanted.any(1) & landmarks_present(batch.landmarks)
+        wanted = wanted_regions(batch)
+        counts = wanted.any(1)
         if not counts.any():
             return None
         mass = self.region_mass(out.patches[counts], batch.landmarks[counts])
-        return (1 - F.cosine_similarity(mass, wanted[counts], dim=1)).mean()
+        each = 1 - F.cosine_similarity(mass, wanted[counts], dim=1)
+        return each.sum() / batch.amount(self.name, self.amounts(batch).to(each.device))[0]
+
+    def amounts(self, batch: TrainBatch) -> Tensor:
+        """(1,): faces that count."""
+        return wanted_regions(batch).any(1).sum().float()[None]
 
     def region_mass(self, patches: Tensor, landmarks: Tensor) -> Tensor:
         """Share of the attention that goes to each region.

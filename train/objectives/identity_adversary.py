@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from ..sample import Forwarded, Setting, TrainBatch
 from .faces import first_faces, keys_of
-from .ranks import over_ranks
+from .ranks import over_ranks, ranks
 
 PEOPLE = 2048  # more are not told apart and do not count
 RAMP = 100  # passes until the reversed gradient has its full strength
@@ -84,7 +84,7 @@ class IdentityAdversary(nn.Module):
         faces, keys = self._named(batch)
         if self.training:
             self._meet(over_ranks([keys])[0])
-        loss = None
+        loss = self._no_loss() if self.training and ranks() > 1 else None
         same = keys[:, None] == self.people[None, :]
         known = same.any(1)
         if out.visual is not None and known.any():
@@ -93,10 +93,22 @@ class IdentityAdversary(nn.Module):
             normed = F.layer_norm(reversed_tokens, tokens.shape[-1:])  # type: ignore[arg-type]
             logits = self.classifier(normed.to(self.classifier.weight.dtype)).float()
             logits = logits.masked_fill(self.people == FREE, -torch.inf)
-            loss = F.cross_entropy(logits, same[known].int().argmax(1))
+            people = same[known].int().argmax(1)
+            summed = F.cross_entropy(logits, people, reduction="sum")
+            loss = summed / batch.amount(self.name, self.amounts(batch).to(summed.device))[0]
         if self.training:
             self.passes += 1
         return loss
+
+    def amounts(self, batch: TrainBatch) -> Tensor:
+        """(1,): faces of samples with one face and a subject."""
+        return torch.tensor([float(len(self._named(batch)[0]))])
+
+    def _no_loss(self) -> Tensor:
+        """0 by way of the classifier: ranks must go through the same modules."""
+        weight = self.classifier.weight
+        nobody = torch.zeros(1, self.classifier.in_features, dtype=weight.dtype)
+        return self.classifier(nobody.to(weight.device)).float().sum() * 0
 
     def _named(self, batch: TrainBatch) -> tuple[Tensor, Tensor]:
         """Faces (n,) of samples with one face and a subject, and the keys (n,) of the people."""

@@ -136,10 +136,16 @@ class NeighbourhoodLoss(nn.Module):
         if len(at):
             target = smoothed_targets(faces, self._candidates(everyone))
             hidden = out.hidden[at[:, 0], at[:, 1]]
-            loss = soft_cross_entropy(hidden, out.output_weight, self.label_ids, target).mean()
+            each = soft_cross_entropy(hidden, out.output_weight, self.label_ids, target)
+            loss = each.sum() / batch.amount(self.name, self.amounts(batch).to(each.device))[0]
         if self.training:
             self._remember(everyone)
         return loss
+
+    def amounts(self, batch: TrainBatch) -> Tensor:
+        """(1,): faces labelled with an expression."""
+        at = batch.readout_at
+        return torch.zeros(1) if at is None else (at[:, 2] == EXPRESSION).sum().float()[None]
 
     def _labelled(self, batch: TrainBatch, out: Forwarded) -> tuple[Tensor, Neighbours]:
         """Where the expression targets stand, (n, 2) row and place, and their faces."""

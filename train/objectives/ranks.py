@@ -8,6 +8,12 @@ import torch
 from torch import Tensor, distributed
 
 
+def ranks() -> int:
+    """Processes of the run."""
+    joined = distributed.is_available() and distributed.is_initialized()
+    return distributed.get_world_size() if joined else 1
+
+
 def over_ranks(rows: Sequence[Tensor]) -> list[Tensor]:
     """Rows of every rank, in the order of ranks; on one process the rows themselves.
 
@@ -16,9 +22,9 @@ def over_ranks(rows: Sequence[Tensor]) -> list[Tensor]:
     Args:
         rows: Tensors (n, ...) without gradient; n may differ between ranks.
     """
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if ranks() == 1:
         return list(rows)
-    parts: list[list[Tensor]] = [[] for _ in range(distributed.get_world_size())]
+    parts: list[list[Tensor]] = [[] for _ in range(ranks())]
     distributed.all_gather_object(parts, [tensor.cpu() for tensor in rows])
     return [
         torch.cat([part[index] for part in parts]).to(tensor.device)
