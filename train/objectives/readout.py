@@ -59,7 +59,9 @@ class ReadoutLoss:
         return torch.bincount(batch.readout_at[:, 2], minlength=len(QUERIES)).float()
 
 
-def soft_cross_entropy(hidden: Tensor, output_weight: Tensor, ids: Tensor, target: Tensor) -> Tensor:
+def soft_cross_entropy(
+    hidden: Tensor, output_weight: Tensor, ids: Tensor, target: Tensor
+) -> Tensor:
     """Cross-entropy of one query's labels with target distributions, in nats.
 
     Args:

@@ -29,7 +29,9 @@ def shape():
     places |= {"nose": (0.5, 0.45), "nostrils": (0.5, 0.57), "eye_left": (0.33, 0.38)}
     places |= {"eye_right": (0.67, 0.38), "lips": (0.5, 0.72), "inner_mouth": (0.5, 0.7)}
     noise = 0.02 * torch.randn(68, 2, generator=torch.Generator().manual_seed(0))
-    centres = [torch.tensor(places[name]).repeat(b - a, 1) for name, (a, b) in REGION_SLICES.items()]
+    centres = [
+        torch.tensor(places[name]).repeat(b - a, 1) for name, (a, b) in REGION_SLICES.items()
+    ]
     return torch.cat(centres) + noise
 
 

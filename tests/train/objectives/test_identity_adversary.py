@@ -31,8 +31,7 @@ def adversary(toy, passes=RAMP):
 
 def samples_of(toy, subjects):
     return [
-        reading_sample(toy.processor, f"{i}", subject=subject)
-        for i, subject in enumerate(subjects)
+        reading_sample(toy.processor, f"{i}", subject=subject) for i, subject in enumerate(subjects)
     ]
 
 

@@ -175,8 +175,10 @@ def test_a_resumed_queue_gives_the_same_losses_and_evaluation_does_not_fill_it(t
         looked = straight(batches[2], outs[2])
         assert int(straight.seen) == 12
         straight.train()
-        assert float(straight(batches[2], outs[2])) == float(looked) == float(
-            resumed(batches[2], outs[2])
+        assert (
+            float(straight(batches[2], outs[2]))
+            == float(looked)
+            == float(resumed(batches[2], outs[2]))
         )
     for kept, again in zip(straight.buffers(), resumed.buffers(), strict=True):
         assert torch.equal(kept.nan_to_num(), again.nan_to_num())
