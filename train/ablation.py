@@ -1,16 +1,16 @@
-"""What a switch is worth: the same short training with and without it, face by face on held-out data.
+"""What a switch is worth: the same short training with and without it, compared face by face.
 
-Example::
+Example (one command, one line for every metric)::
 
-    $ python -m facellm.train.ablation faces.yaml -o runs/ablation --seeds 0 1 \\
+    $ python -m facellm.train.ablation faces.yaml -o runs/ablation --seeds 0 1
           --switch losses.neighbourhood=1.0 --switch losses.soft_targets=false --switch no_regions
-    losses.neighbourhood=1.0  expression  with .803  without .801  difference +.002 [-.006, +.010]  \
-n 3412, seeds +.004 -.000
+    losses.neighbourhood=1.0  expression  with 0.8031  without 0.8012
+          difference +0.0019 [-0.0060, +0.0101]  n 3412, seeds +0.0040 -0.0002
 
 A switch is one or more changes of the config (``--set`` of ``facellm train``), separated by
 spaces, or a name of ``ablation_edits.EDITS``. Both arms have the same seed, data and steps. The
-interval is a paired bootstrap over the held-out faces of the difference averaged over the seeds; it
-says how sure the difference is on other faces, not with other seeds, so each seed's difference
+interval is a paired bootstrap over the held-out faces of the difference averaged over the seeds;
+it says how sure the difference is on other faces, not with other seeds, so each seed's difference
 stands beside it. Scores are of the validation split; the test split needs ``--test``.
 
 The folder keeps the scores of every arm and takes up where it was killed; models are not kept.

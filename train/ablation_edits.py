@@ -5,7 +5,7 @@ An edit wraps the makers of a job (``loop.job.Makers``), so the training itself 
 | edit | takes away |
 | --- | --- |
 | no_regions | FRGCA: its gate is 0 and stays 0, the module an exact identity |
-| no_region_values | the pooled patch features in FRGCA's values: coordinates alone, as in the paper |
+| no_region_values | the pooled patch features in FRGCA's values: coordinates are left |
 | grey | colour, from every picture of the training split and of the scores |
 """
 

@@ -1,4 +1,4 @@
-"""What a trained model's readouts are worth on held-out faces, face by face, for paired comparisons.
+"""What a trained model's readouts are worth on held-out faces, face by face, to be paired.
 
 Example: ``readout_scores(model, stream)`` -> ``{"expression": {"ferplus/12/reading": 1.0, ...},
 "age": {...}}``.

@@ -7,11 +7,11 @@ patches, and q one where a unit that is labelled present lives, zero elsewhere::
 
 A face without landmarks, without labelled units, or with none of them present does not count.
 
-Source: guided interpretable expression recognition by spatial action unit cues, arXiv 2402.00281 (a
-layer's attention aligned by cosine with a map of the units). What differs: the map has
-nine regions instead of pixels, and the attention is FRGCA's, so no radius in pixels has to be chosen
-and nothing is said about a layer of the tower; units are labelled (renders, or taggers), never
-deduced from the expression by a codebook.
+Source: guided interpretable expression recognition by spatial action unit cues, arXiv 2402.00281
+(the attention of a layer aligned by cosine with a map of the units). What differs: the map has nine
+regions instead of pixels, and the attention is FRGCA's, so no radius in pixels has to be chosen and
+nothing is asked of a layer of the tower; units are labelled (renders, or coders), never deduced
+from the expression by a codebook.
 
 Legend: as in ``sample``; n faces that count, H heads.
 """

@@ -9,11 +9,11 @@ gradient changes sign, so that the classifier learns people and the tokens unlea
 It asks which person of the training data, for the sake of forgetting it; nothing of it is kept in
 the model that is exported.
 
-Source: FMAE-IAT, arXiv 2407.11243; gradient reversal: Ganin and Lempitsky, arXiv
-1409.7495, section 3. What differs: the classifier starts at 0 and the strength rises from 0 to 1 over
-the first hundred passes, so that the reversed gradient of a classifier that knows nothing yet does
-no harm; the paper's lambda is the weight of this loss; a layer norm without parameters, since visual
-tokens have no fixed scale.
+Source: FMAE-IAT, arXiv 2407.11243; gradient reversal: Ganin and Lempitsky, arXiv 1409.7495, section
+3. What differs: the classifier starts at 0 and the strength rises from 0 to 1 over the first
+hundred passes, so that the reversed gradient of a classifier that knows nothing yet does no harm;
+the paper's lambda is the weight of this loss; a layer norm without parameters, since visual tokens
+have no fixed scale.
 
 Legend: as in ``sample``; n faces with a known person.
 """

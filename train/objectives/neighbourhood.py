@@ -1,4 +1,4 @@
-"""Targets smoothed over neighbouring pictures: one rater's slip is outvoted by faces that look alike.
+"""Targets smoothed over neighbouring pictures: a slip of one rater is outvoted by faces alike.
 
 For a face i with the expression target y_i::
 
@@ -10,13 +10,13 @@ the mean visual token of a face, and its landmarks aligned by shift, scale and t
 landmarks have only the first). Candidates are the faces of this batch and of a queue of earlier
 ones, each picture once, each space centred on their mean. a = .3, K = 8.
 
-Source: LA-Net, arXiv 2307.09023 (neighbours by expression and by landmarks, K = 8).
-What differs: neighbours are also sought among earlier batches (a batch of ours holds a handful of
-expression targets, the paper's 128); they give their *given* targets, where the paper takes the
-model's own predictions and so lets it vouch for itself; pairs weigh the same, where the paper learns
-weights; the share a of the own label is fixed, where the paper's average moves a tenth from the label
-to the neighbours at every visit (.3 is that average after eleven visits); landmarks are given, not
-predicted; no contrastive loss.
+Source: LA-Net, arXiv 2307.09023 (neighbours by expression and by landmarks, K = 8). What differs:
+neighbours are also sought among earlier batches (one of ours may hold a handful of expression
+targets, the paper's hold 128); they give their *given* targets, where the paper takes the model's
+own predictions and so lets it vouch for itself; pairs weigh the same, where the paper learns
+weights; the share a of the own label is fixed, where the paper's average moves a tenth from the
+label to the neighbours at every visit (.3 is that average after eleven visits); landmarks are
+given, not predicted; no contrastive loss.
 
 Legend: as in ``sample``; n labelled faces of a batch, C candidates, E expressions, M queue places.
 """

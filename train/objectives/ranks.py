@@ -1,4 +1,4 @@
-"""What objectives remember must be the same on every rank: rows are gathered before they are kept."""
+"""What objectives remember is the same on every rank: rows are gathered before they are kept."""
 
 from __future__ import annotations
 

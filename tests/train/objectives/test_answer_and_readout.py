@@ -170,7 +170,7 @@ def test_losses_that_teach_nothing_are_refused_with_file_and_line(tmp_path):
     with pytest.raises(FaceLLMError, match=r"losses\.yaml:1: every loss weighs 0"):
         read_yaml(path, LossesConfig)
     path.write_text("readout: -1.0\n")
-    with pytest.raises(FaceLLMError, match="weight of readout, -1.0, is below 0"):
+    with pytest.raises(FaceLLMError, match=r"weight of readout, -1\.0, is below 0"):
         read_yaml(path, LossesConfig)
     path.write_text("soft_target: false\n")
     with pytest.raises(FaceLLMError, match="did you mean 'soft_targets'"):

@@ -1,4 +1,4 @@
-"""Attention goes to the regions of labelled units; faces without units or landmarks do not count."""
+"""Attention goes to regions of labelled units; faces without units or landmarks do not count."""
 
 import copy
 
