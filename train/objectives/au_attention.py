@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from facellm.errors import FaceLLMError
 from facellm.fusion import landmarks_present
 from facellm.labels import ACTION_UNITS, FACS
 from facellm.regions import REGION_SLICES
@@ -67,7 +68,7 @@ class UnitAttentionLoss:
     """See the module docstring.
 
     Raises:
-        ValueError: If the run has no readout targets, or trains nothing that attention depends on.
+        FaceLLMError: If the run has no readout targets, or trains nothing attention depends on.
     """
 
     name = "au_attention"
@@ -75,12 +76,14 @@ class UnitAttentionLoss:
     def __init__(self, setting: Setting) -> None:
         run, self.model = setting.run, setting.model
         if not run.data.readouts:
-            raise ValueError("losses.au_attention needs labelled units: set data.readouts")
+            raise FaceLLMError("losses.au_attention needs labelled units: set data.readouts")
         self.projected = setting.model.config.region_position == "projected"
         parts = ["region_attention", "vision_tower"]
         parts += ["multi_modal_projector"] * self.projected
         if not any(getattr(run.rates, part) for part in parts):
-            raise ValueError(f"losses.au_attention moves one of {parts}, and all their rates are 0")
+            raise FaceLLMError(
+                f"losses.au_attention moves one of {', '.join(parts)}, and all their rates are 0"
+            )
 
     def __call__(self, batch: TrainBatch, out: Forwarded) -> Tensor | None:
         """Scalar in [0, 1], or None where no face counts."""
@@ -92,7 +95,7 @@ class UnitAttentionLoss:
             return None
         mass = self.region_mass(out.patches[counts], batch.landmarks[counts])
         each = 1 - F.cosine_similarity(mass, wanted[counts], dim=1)
-        return each.sum() / batch.amount(self.name, self.amounts(batch).to(each.device))[0]
+        return each.sum() / batch.amount(self.name, counts.sum().float()[None])[0]
 
     def amounts(self, batch: TrainBatch) -> Tensor:
         """(1,): faces that count."""

@@ -95,7 +95,7 @@ class IdentityAdversary(nn.Module):
             logits = logits.masked_fill(self.people == FREE, -torch.inf)
             people = same[known].int().argmax(1)
             summed = F.cross_entropy(logits, people, reduction="sum")
-            loss = summed / batch.amount(self.name, self.amounts(batch).to(summed.device))[0]
+            loss = summed / batch.amount(self.name, summed.new_tensor([len(faces)]))[0]
         if self.training:
             self.passes += 1
         return loss

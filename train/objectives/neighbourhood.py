@@ -28,6 +28,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
+from facellm.errors import FaceLLMError
 from facellm.labels import EXPRESSIONS, QUERY_INDEX
 
 from ..sample import Forwarded, Setting, TrainBatch
@@ -98,7 +99,8 @@ def _neighbour_mean(
     directions = [
         nn.functional.normalize(torch.nan_to_num(x - centre), dim=1) for x in (mine, theirs)
     ]
-    cosine = (directions[0] @ directions[1].T).masked_fill(~allowed, -torch.inf)
+    with torch.autocast(mine.device.type, enabled=False):  # near faces differ in late digits
+        cosine = (directions[0] @ directions[1].T).masked_fill(~allowed, -torch.inf)
     nearest = cosine.topk(NEIGHBOURS, dim=1).indices
     return targets[nearest].mean(1), allowed.sum(1, keepdim=True) >= NEIGHBOURS
 
@@ -110,17 +112,18 @@ class NeighbourhoodLoss(nn.Module):
     only. Every rank keeps the same queue.
 
     Raises:
-        ValueError: If the run has no readout targets.
+        FaceLLMError: If the run has no readout targets.
     """
 
     name = "neighbourhood"
+    features: Tensor
     keys: Tensor
     seen: Tensor
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()
         if not setting.run.data.readouts:
-            raise ValueError("losses.neighbourhood smooths readout targets: set data.readouts")
+            raise FaceLLMError("losses.neighbourhood smooths readout targets: set data.readouts")
         self.label_ids: Tensor = setting.processor.label_ids[EXPRESSION]
         width = setting.model.config.text_config.hidden_size
         for name, size in {"features": width, "shapes": 136, "targets": len(EXPRESSIONS)}.items():
@@ -137,7 +140,7 @@ class NeighbourhoodLoss(nn.Module):
             target = smoothed_targets(faces, self._candidates(everyone))
             hidden = out.hidden[at[:, 0], at[:, 1]]
             each = soft_cross_entropy(hidden, out.output_weight, self.label_ids, target)
-            loss = each.sum() / batch.amount(self.name, self.amounts(batch).to(each.device))[0]
+            loss = each.sum() / batch.amount(self.name, target.new_tensor([len(at)]))[0]
         if self.training:
             self._remember(everyone)
         return loss
@@ -151,10 +154,7 @@ class NeighbourhoodLoss(nn.Module):
         """Where the expression targets stand, (n, 2) row and place, and their faces."""
         places, targets = batch.readout_at, batch.readout_targets
         if places is None or targets is None or out.visual is None:
-            width, device = getattr(self, "features").shape[1], self.keys.device  # noqa: B009
-            sizes = (width, 136, len(EXPRESSIONS))
-            empty = [torch.zeros(0, size, device=device) for size in sizes]
-            return self.keys.new_zeros(0, 2), Neighbours(*empty, self.keys[:0])
+            return self.keys.new_zeros(0, 2), Neighbours(*(rows[:0] for rows in self._queue()))
         chosen = places[:, 2] == EXPRESSION
         at = places[chosen, :2]
         samples, first = sample_at(batch, at[:, 0], at[:, 1]), first_faces(batch)
@@ -190,7 +190,8 @@ class NeighbourhoodLoss(nn.Module):
         next_places = (self.seen + (~known).cumsum(0) - 1) % QUEUE
         places = torch.where(known, same.int().argmax(1), next_places)
         for old, new in zip(self._queue(), everyone.tensors(), strict=True):
-            old[places] = new[rows].to(old.dtype)
+            for part in (known, ~known):  # a new picture may take the place of a renewed one
+                old[places[part]] = new[rows[part]].to(old.dtype)
         self.seen += int((~known).sum())
 
 

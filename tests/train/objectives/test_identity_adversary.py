@@ -107,7 +107,7 @@ def test_one_name_in_two_sets_is_two_people_and_a_table_survives_a_checkpoint(to
     nn.init.normal_(objective.classifier.weight)
     again = adversary(toy)
     again.load_state_dict(copy.deepcopy(objective.state_dict()))
-    assert float(objective(batch, out)) == float(again(batch, out))
+    assert objective(batch, out).item() == again(batch, out).item()
 
 
 def test_more_people_than_the_table_holds_are_told_of_and_left_out(toy, monkeypatch, caplog):
