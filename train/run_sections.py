@@ -246,7 +246,7 @@ class KeepConfig:
         checkpoints: Last ones that are kept.
         log_every: Steps between lines of the log.
         valid_every: Steps between losses on the validation split; 0: at the end only.
-        valid_rows: Validation samples each time.
+        valid_rows: Validation samples each time; 0: none.
         report_to: Where curves go besides ``log.jsonl``.
     """
 

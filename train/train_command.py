@@ -88,6 +88,7 @@ def main(argv: list[str]) -> int:
         return 0
     if args.out is None:
         raise FaceLLMError("where to? give a folder with -o")
+    quiet_transformers()
     from .loop.job import TrainJob
     from .loop.ranks import launched
     from .loop.training import train
@@ -103,6 +104,7 @@ def consolidate(args: argparse.Namespace) -> int:
     out = args.folder or args.out
     if out is None:
         raise FaceLLMError("which run? facellm train consolidate OUT")
+    quiet_transformers()
     from .loop.finish import consolidate as write
     from .loop.job import usual_makers
 
@@ -110,6 +112,14 @@ def consolidate(args: argparse.Namespace) -> int:
     if not args.quiet:
         print(model)
     return 0
+
+
+def quiet_transformers() -> None:
+    """No bars for files that are read and written."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def run_of_arguments(args: argparse.Namespace) -> TrainRun:

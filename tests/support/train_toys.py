@@ -6,8 +6,15 @@ under any launcher; ``TOY_KILL`` (``save:4:1``, ``step:3:0``) kills a rank with 
 """
 
 import argparse
+import importlib.util
+import json
 import os
+import resource
 import signal
+import sys
+import tempfile
+import time
+import traceback
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,6 +24,7 @@ import torch
 
 from facellm.labels import QUERIES
 from facellm.train.loop import checkpoints
+from facellm.train.loop.ds_engine import free_port
 from facellm.train.loop.job import Makers, TrainJob
 from facellm.train.run_config import load_run
 from facellm.train.sample import TrainBatch, TrainingSample
@@ -128,8 +136,11 @@ def toy_makers(stream=ToyStream):
 
 
 def kill_at(what, step, rank):
-    """End this process as ``kill -9`` does, where ``TOY_KILL`` says so."""
+    """End this process as ``kill -9`` does, where ``TOY_KILL`` says so, and note when."""
     if os.environ.get("TOY_KILL") == f"{what}:{step}:{rank}":
+        noted = os.environ.get("TOY_NOTE")
+        if noted:
+            Path(noted).write_text(what)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -145,9 +156,8 @@ def kill_during_saves():
     checkpoints.save_random = struck
 
 
-def main():
-    """The command."""
-    from facellm.cli import quiet_libraries
+def toy_run(words):
+    """``CONFIG OUT [--set ...] [--resume]`` in this process; a user's error is one line."""
     from facellm.errors import FaceLLMError
     from facellm.train.loop.training import train
 
@@ -157,15 +167,78 @@ def main():
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--local_rank")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    quiet_libraries()
-    kill_during_saves()
-    run = load_run(args.config, args.set)
+    args = parser.parse_args(words)
     try:
+        run = load_run(args.config, args.set)
         train(TrainJob(run, args.out, resume=args.resume, quiet=True, makers=toy_makers()))
     except FaceLLMError as error:
         raise SystemExit(f"facellm: error: {error}") from error
+
+
+def run_forked(job):
+    """Run a job on ranks forked from this process, which has imported everything.
+
+    ``{"words": [...], "environment": {...}, "world": 2, "limit": BYTES}`` -> exit codes, what each
+    rank said on stderr, and seconds.
+    """
+    world, start = job.get("world", 2), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        shared = job | {"said": folder, "port": str(free_port())}
+        ranks = {fork_rank(shared, rank, world): rank for rank in range(world)}
+        codes = [0] * world
+        while ranks:
+            process, status = os.wait()
+            codes[ranks.pop(process)] = os.waitstatus_to_exitcode(status)
+            if status:  # as a launcher does: one is gone, all go
+                for other in ranks:
+                    os.kill(other, signal.SIGTERM)
+        said = [path.read_text() for path in sorted(Path(folder).iterdir())]
+    return {"codes": codes, "said": said, "seconds": time.monotonic() - start}
+
+
+def fork_rank(job, rank, world):
+    """One rank in a process of its own; its id."""
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        sys.stderr = open(Path(job["said"]) / str(rank), "w")  # noqa: SIM115
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "MASTER_PORT": job["port"]}
+        names = job.get("environment", {}) | {"MASTER_ADDR": "127.0.0.1"}
+        os.environ.update(names | {name: str(value) for name, value in place.items()})
+        if "limit" in job:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (job["limit"], job["limit"]))
+        toy_run(job["words"])
+        code = 0
+    except SystemExit as error:
+        print(error, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def main():
+    """One run by its words; or ``--serve``: jobs from stdin, one JSON a line, results to stdout."""
+    from transformers.utils import logging
+
+    from facellm.cli import quiet_libraries
+
+    torch.set_num_threads(1)
+    quiet_libraries()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    kill_during_saves()
+    if sys.argv[1] != "--serve":
+        toy_run(sys.argv[1:])
+        return
+    os.environ["DS_ACCELERATOR"] = "cpu"
+    if importlib.util.find_spec("deepspeed"):  # imported before the forks
+        importlib.import_module("deepspeed")
+    for line in sys.stdin:
+        print(json.dumps(run_forked(json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

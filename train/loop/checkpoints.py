@@ -17,9 +17,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 from safetensors import SafetensorError
 
@@ -31,6 +33,8 @@ from .ranks import Ranks
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 STATE = "state.json"
+# What torch and safetensors raise for a damaged file.
+UNREADABLE = (OSError, RuntimeError, UnpicklingError, SafetensorError)
 SPARE = 1.1  # free room asked for, as a multiple of what a checkpoint is expected to take
 
 
@@ -86,7 +90,7 @@ class Checkpoints:
         if self.ranks.first:
             self._begin(part)
         self.ranks.wait()
-        with told_in_words(part), _errors_of_libraries(part, self.size):
+        with told_in_words(part), _errors_of_libraries(part):
             write(part)
             save_random(part / f"rng-{self.ranks.rank}.pt")
         self.ranks.wait()
@@ -110,7 +114,7 @@ class Checkpoints:
         try:
             read(folder)
             load_random(folder / f"rng-{self.ranks.rank}.pt")
-        except (OSError, RuntimeError, SafetensorError, KeyError) as error:
+        except (*UNREADABLE, KeyError) as error:
             raise FaceLLMError(f"{folder}: cannot be resumed from: {error}") from error
         return load_progress(folder)
 
@@ -137,31 +141,26 @@ def check_room(folder: Path, size: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < SPARE * size:
-        raise FaceLLMError(_no_room(folder, size, free))
+        raise FaceLLMError(
+            f"{folder}: no room for a checkpoint: it takes about {size / 1e6:,.1f} MB and "
+            f"{free / 1e6:,.1f} MB are free; make room, or keep fewer (keep.checkpoints), and go "
+            "on with --resume"
+        )
 
 
-def _no_room(folder: Path, size: int, free: int) -> str:
-    return (
-        f"{folder}: no room for a checkpoint: it takes about {size / 1e6:,.1f} MB and "
-        f"{free / 1e6:,.1f} MB are free; make room, or keep fewer (keep.checkpoints), and go on "
-        "with --resume"
-    )
-
-
-class _errors_of_libraries:  # a context manager, used as a function
-    """torch and safetensors tell a full disk as errors of their own kind."""
-
-    def __init__(self, path: Path, size: int) -> None:
-        self.path, self.size = path, size
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, RuntimeError | SafetensorError):
-            return
-        free = shutil.disk_usage(self.path.parent).free
-        if free < self.size:
-            raise FaceLLMError(_no_room(self.path, self.size, free)) from error
+@contextmanager
+def _errors_of_libraries(part: Path) -> Iterator[None]:
+    """torch and safetensors tell of a disk they cannot write to by errors of their own."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as error:
+        if isinstance(error, RuntimeError) and "PytorchStreamWriter" not in str(error):
+            raise
+        free = shutil.disk_usage(part.parent).free / 1e6
+        raise FaceLLMError(
+            f"{part}: cannot be written ({str(error).splitlines()[0]}), {free:,.1f} MB are free; "
+            "make room and go on with --resume"
+        ) from error
 
 
 def sync_tree(folder: Path) -> None:

@@ -23,6 +23,7 @@ from ..sample import TrainBatch
 from ..trainee import Trainee
 from .ds_compile import Tell, compile_nothing_for_gloo, compiling_told
 from .ds_config import deepspeed_config, own_config
+from .ds_scalars import scalars_taken
 from .engines import Groups, new_optimizer, set_rates
 from .ranks import Ranks
 
@@ -83,7 +84,7 @@ class DeepSpeedEngine:
         width = trainee.model.config.text_config.hidden_size
         config = deepspeed_config(run, ranks.world, width, own)
         built = "optimizer" in config  # then DeepSpeed builds it
-        with compiling_told(tell):
+        with compiling_told(tell), scalars_taken():
             self.engine, self.optimizer, _, _ = deepspeed.initialize(
                 model=trainee,
                 model_parameters=_with_rates(groups) if built else None,

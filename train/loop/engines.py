@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..run_config import TrainRun
 from ..sample import TrainBatch
@@ -69,11 +69,3 @@ def trained_numbers(groups: Groups) -> int:
     """How many numbers are trained."""
     return sum(p.numel() for group in groups for p in group["params"])
 
-
-def recompute_activations(model: nn.Module) -> None:
-    """Recompute activations in the backward pass, wherever a part can."""
-    for part in model.modules():
-        enable = getattr(part, "gradient_checkpointing_enable", None)
-        if enable is not None and getattr(part, "supports_gradient_checkpointing", False):
-            enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-            return  # it reaches what lies below it

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -27,7 +26,7 @@ from facellm.stabilise import STABILISER
 
 from ..adapters import plain_state, save_adapter
 from ..run_config import TrainRun, run_of
-from .checkpoints import latest_checkpoint, sync_tree
+from .checkpoints import UNREADABLE, latest_checkpoint, sync_tree
 from .ds_engine import FOLDER, deepspeed_module
 from .job import Makers
 from .run_folder import load_record
@@ -91,7 +90,7 @@ def trained_weights(checkpoint: Path) -> dict[str, Tensor]:
         if (checkpoint / WEIGHTS).is_file():
             return load_file(checkpoint / WEIGHTS)
         return _from_deepspeed(checkpoint)
-    except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+    except (*UNREADABLE, ValueError, KeyError) as error:
         if isinstance(error, FaceLLMError):
             raise
         raise FaceLLMError(f"{checkpoint}: weights cannot be read: {error}") from error
@@ -103,10 +102,12 @@ def _from_deepspeed(checkpoint: Path) -> dict[str, Tensor]:
 
     if not list((checkpoint / FOLDER).glob("*_optim_states.pt")):
         return _without_zero(checkpoint / FOLDER)
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does
-        return get_fp32_state_dict_from_zero_checkpoint(
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        found: Any = get_fp32_state_dict_from_zero_checkpoint(
             str(checkpoint), tag=FOLDER, exclude_frozen_parameters=True
         )
+        return found
 
 
 def _without_zero(folder: Path) -> dict[str, Tensor]:

@@ -5,16 +5,16 @@ Example: ``TrainJob(load_run(Path("faces.yaml")), Path("runs/faces"))``.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from facellm.model import FaceLLMForConditionalGeneration
 from facellm.processor import FaceLLMProcessor
 
 from ..build_model import build_model
+from ..data.stream import BatchStream
 from ..parts import prepare_parts
 from ..run_config import TrainRun
 from ..sample import TrainBatch
@@ -22,9 +22,17 @@ from .engines import Groups
 
 
 class Stream(Protocol):
-    """The batches of one split, on one rank; ``data.stream.BatchStream`` is the one in use."""
+    """The batches of one split, on one rank; ``data.stream.BatchStream`` is the one in use.
 
-    steps_per_epoch: int
+    Of the validation split it holds ``keep.valid_rows`` samples.
+    """
+
+    left_out: dict[str, int]  # reason -> samples that are not trained on
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps that see every sample."""
+        ...
 
     def micro_batches(self, step: int) -> list[TrainBatch]:
         """Batches of an optimizer step, counted from 0; they depend on seed and step alone."""
@@ -51,9 +59,8 @@ class Makers:
 
 
 def usual_makers() -> Makers:
-    """Those of the product; imported when a run begins."""
-    stream: Any = importlib.import_module("..data.stream", __package__)
-    return Makers(build_model, prepare_parts, stream.BatchStream)
+    """Those of the product."""
+    return Makers(build_model, prepare_parts, BatchStream)
 
 
 @dataclass(frozen=True)

@@ -85,5 +85,8 @@ def find_ranks(run: TrainRun) -> Ranks:
             f"global_batch {rows} is no multiple of {world} ranks times micro_batch "
             f"{run.schedule.micro_batch}"
         )
-    device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # said, DeepSpeed does not wonder aloud
+        return Ranks(rank, world)
+    device = torch.device("cuda", local)
     return Ranks(rank, world, device)

@@ -13,6 +13,7 @@ second and padding are over the steps since the line before. Validation writes a
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,7 @@ class Teller:
     ) -> None:
         self.keep, self.log, self.speaks = run.keep, out / "log.jsonl", speaks
         done, total = steps
+        self.first = done
         if speaks:
             cut_log(self.log, done)
         self.curves = new_curves(run, out) if speaks else _NoCurves()
@@ -127,14 +129,18 @@ class Teller:
         """Losses of the validation split."""
         shown = {"loss": losses["total"]} | {k: v for k, v in losses.items() if k != "total"}
         self._write(step, {"valid": shown}, {f"valid/{name}": v for name, v in shown.items()})
-        self.bar.write(f"step {step}: validation loss {losses['total']:.4f}") if (
-            not self.bar.disable
-        ) else None
+        self._say(f"step {step}: validation loss {losses['total']:.4f}")
 
-    def say(self, line: str) -> None:
-        """A line that is no figure."""
+    def left_out(self, reasons: Mapping[str, int]) -> None:
+        """Samples that are not trained on, and why."""
+        for reason, count in reasons.items():
+            self._say(f"left out: {count} {reason}")
+        if reasons:
+            self._write(self.first, {"left_out": dict(reasons)}, {})
+
+    def _say(self, line: str) -> None:
         if not self.bar.disable:
-            self.bar.write(line)
+            self.bar.write(line, file=sys.stderr)
 
     def close(self) -> None:
         """End of the run, good or bad."""

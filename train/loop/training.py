@@ -33,7 +33,6 @@ from .engines import (
     Engine,
     Groups,
     objective_groups,
-    recompute_activations,
     trained_numbers,
 )
 from .finish import write_model
@@ -107,7 +106,7 @@ def build(job: TrainJob) -> Built:
     model, processor = job.makers.build_model(run)
     groups = job.makers.prepare_parts(model, run)
     if run.schedule.recompute:
-        recompute_activations(model)
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     setting = Setting(model, processor, run)
     trainee = Trainee(model, objectives_of(setting))
     return Built(setting, trainee, groups + objective_groups(trainee, run))
@@ -129,8 +128,7 @@ class Training:
         built = build(job)
         self.setting, self.trainee = built.setting, built.trainee
         self.stream = self._stream("train")
-        if not self.stream.steps_per_epoch:
-            raise FaceLLMError("the training split of the corpora holds no batch")
+        self.valid = self._valid_stream()
         self.steps = steps_of(self.run.schedule, self.stream.steps_per_epoch)
         size = trained_numbers(built.groups) * BYTES_A_NUMBER
         self.checkpoints = Checkpoints(job.out, ranks, self.run.keep.checkpoints, size)
@@ -147,10 +145,13 @@ class Training:
             speaks=ranks.first,
             quiet=job.quiet,
         )
+        self.teller.left_out(self.stream.left_out)
 
     def close(self) -> None:
         """End processes and close files."""
-        self.stream.close()
+        for stream in (self.stream, self.valid):
+            if stream is not None:
+                stream.close()
         self.teller.close()
 
     def to_end(self) -> None:
@@ -225,23 +226,22 @@ class Training:
             split=split,
         )
 
+    def _valid_stream(self) -> Stream | None:
+        """Opened with the run, so that a missing split is told at its beginning, not at its end."""
+        if not self.run.keep.valid_rows:
+            return None
+        try:
+            return self._stream("valid")
+        except FaceLLMError as error:
+            self.stream.close()
+            raise FaceLLMError(f"{error}; --set keep.valid_rows=0 trains without it") from error
+
     def _validate(self, step: int) -> None:
         """Losses of the validation split; random states are as before it."""
-        if not self.run.keep.valid_rows:
+        if self.valid is None:
             return
-        with torch.random.fork_rng(), _closing(self._stream("valid")) as stream:
+        with torch.random.fork_rng():
             self.engine.train(False)
-            losses = valid_losses(self, stream)
+            losses = valid_losses(self, self.valid)
             self.engine.train(True)
-        if losses is None:
-            self.teller.say("the corpora hold no validation split")
-        else:
-            self.teller.valid(step, losses)
-
-
-@contextmanager
-def _closing(stream: Stream) -> Iterator[Stream]:
-    try:
-        yield stream
-    finally:
-        stream.close()
+        self.teller.valid(step, losses)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def valid_losses(training: Training, stream: Stream) -> dict[str, float] | None:
+def valid_losses(training: Training, stream: Stream) -> dict[str, float]:
     """Mean losses over ``keep.valid_rows`` rows, or all of the split where it has fewer.
 
     Args:
@@ -23,7 +23,7 @@ def valid_losses(training: Training, stream: Stream) -> dict[str, float] | None:
         stream: Of the validation split.
 
     Returns:
-        By objective, and ``total``, over all ranks; None where the split is empty.
+        By objective, and ``total``, over all ranks.
     """
     plan = training.run.schedule
     wanted = math.ceil(training.run.keep.valid_rows / plan.global_batch)
@@ -32,7 +32,7 @@ def valid_losses(training: Training, stream: Stream) -> dict[str, float] | None:
     for step in range(steps):
         for name, value in _losses_of_step(training, stream, step).items():
             sums[name] = sums.get(name, 0.0) + value / steps
-    return sums or None
+    return sums
 
 
 def _losses_of_step(training: Training, stream: Stream, step: int) -> dict[str, float]:
