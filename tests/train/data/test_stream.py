@@ -72,7 +72,7 @@ def test_ranks_share_the_rows_of_one_process(processor, made):
 
 
 def test_a_global_batch_that_cannot_be_shared_is_refused(processor, made):
-    with pytest.raises(FaceLLMError, match="global_batch 4 .* micro_batch 2 times 3"):
+    with pytest.raises(FaceLLMError, match=r"global_batch 4 .* micro_batch 2 times 3"):
         BatchStream(train_run(*made), processor, world=3)
 
 
