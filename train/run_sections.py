@@ -194,10 +194,12 @@ class LossesConfig:
 
     Attributes:
         answer: Cross-entropy of the answer tokens.
-        readout: Soft-target cross-entropy at the query tokens, votes and all.
+        readout: Cross-entropy at the query tokens.
         neighbourhood: Targets smoothed over neighbouring pictures (LA-Net; PAPERS.md).
         identity_adversary: Gradient reversal against telling people apart (FMAE-IAT; PAPERS.md).
         au_attention: FRGCA's attention drawn to the regions of the units labelled present.
+        soft_targets: No weight: ``readout`` learns whole distributions (votes); false: each
+            target's most likely label alone.
     """
 
     answer: float = 1.0
@@ -205,14 +207,19 @@ class LossesConfig:
     neighbourhood: float = 0.0
     identity_adversary: float = 0.0
     au_attention: float = 0.0
+    soft_targets: bool = True
 
     def __post_init__(self) -> None:
-        weights = asdict(self)
-        for name, weight in weights.items():
+        for name, weight in self.weights.items():
             if weight < 0:
                 raise ValueError(f"weight of {name}, {weight}, is below 0")
-        if not any(weights.values()):
+        if not any(self.weights.values()):
             raise ValueError("every loss weighs 0: nothing is learned")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Objective -> weight, in the order above."""
+        return {name: value for name, value in asdict(self).items() if name != "soft_targets"}
 
 
 @dataclass(frozen=True)
