@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -112,8 +113,6 @@ def _from_deepspeed(checkpoint: Path) -> dict[str, Tensor]:
 
 def _without_zero(folder: Path) -> dict[str, Tensor]:
     """Stage 0 in float32 keeps the weights whole, in one file."""
-    import torch
-
     file = folder / "mp_rank_00_model_states.pt"
     # A pickle of DeepSpeed's own making, from a checkpoint of the user's own.
     return torch.load(file, weights_only=False, map_location="cpu")["module"]
