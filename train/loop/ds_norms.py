@@ -28,6 +28,6 @@ def _forward(norm: _BatchNorm, x: Tensor) -> Tensor:
     mean, variance = norm.running_mean, norm.running_var
     training = norm.training or mean is None
     momentum = norm.momentum or 0.0
-    return F.batch_norm(
-        x.float(), mean, variance, weight, bias, training, momentum, norm.eps
-    ).to(x.dtype)
+    return F.batch_norm(x.float(), mean, variance, weight, bias, training, momentum, norm.eps).to(
+        x.dtype
+    )

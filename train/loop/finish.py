@@ -26,6 +26,7 @@ from facellm.errors import FaceLLMError
 from facellm.stabilise import STABILISER
 
 from ..adapters import plain_state, save_adapter
+from ..build_model import start_folder
 from ..run_config import TrainRun, run_of
 from .checkpoints import UNREADABLE, latest_checkpoint, sync_tree
 from .ds_engine import FOLDER, deepspeed_module
@@ -76,9 +77,10 @@ def write_files(model: Any, processor: Any, folder: Path, run: TrainRun) -> None
         shutil.copy(words, folder / "tokenizer.model")
     if run.lora.rank:
         save_adapter(model, folder / ADAPTER, run.model.start or run.model.language)
+    start = start_folder(run.model.start) if run.model.start else folder
     for name in COPIED:
-        if run.model.start and (Path(run.model.start) / name).is_file():
-            shutil.copy(Path(run.model.start) / name, folder / name)
+        if start != folder and (start / name).is_file():
+            shutil.copy(start / name, folder / name)
 
 
 def trained_weights(checkpoint: Path) -> dict[str, Tensor]:
