@@ -16,10 +16,11 @@ from facellm.train.trainee import Trainee
 
 
 def new_run(stage: str, rates: dict[str, float], start: str | Path = "", **sections: Any) -> Any:
-    """A run from a checkpoint folder; ``sections`` as in ``TrainRun``."""
+    """A run from a checkpoint folder; ``sections`` as in ``TrainRun``, ``length``: max_tokens."""
     if start:
         sections["model"] = ModelConfig(start=str(start))
-    return TrainRun(stage, data=DataConfig(("corpus",)), rates=RatesConfig(**rates), **sections)
+    data = DataConfig(("corpus",), max_tokens=sections.pop("length", 2048))
+    return TrainRun(stage, data=data, rates=RatesConfig(**rates), **sections)
 
 
 def noise_batch(model: Any, processor: Any, faces: int = 3) -> TrainBatch:

@@ -1,4 +1,4 @@
-"""A record's messages -> the text of its conversation, by the product's own template.
+r"""A record's messages -> the text of its conversation, by the product's own template.
 
 Example: ``<image>\nHow old?`` / ``About 34 years.`` of a record about age becomes
 ``<|user|>Face 1: <face>\nHow old?<|end|><|assistant|><q_intent><ask_age>About 34 years.<|end|>``.

@@ -23,6 +23,7 @@ from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
 
 from ..run_config import TrainRun
 from ..sample import FaceImage, TrainingSample
+from .pictures import Wanted
 from .records import PICTURE_LEAF, Facts, Records
 from .targets import TASK_OF_QUERY, readout_targets
 from .tokens import TokenTable, token_table
@@ -85,6 +86,24 @@ class CorpusSamples:
         part = int(np.searchsorted(self._parts, number, side="right")) - 1
         index, count = number - int(self._parts[part]), len(self._corpora)
         return self._reading(part - count, index) if part >= count else self._answer(part, index)
+
+    def face_key(self, image: FaceImage) -> str:
+        """What a cache on disk knows a face by: ``image.key``, whatever place its corpus has."""
+        digest = self._corpora[image.corpus].records.digest[:16]
+        return f"{digest}:{image.key.split(':', 1)[1]}"
+
+    def faces(self) -> Iterator[tuple[str, Wanted]]:
+        """Every face of the samples, by its key; a key may come again."""
+        for part, corpus in enumerate(self._corpora):
+            records, last = corpus.records, ""
+            for number in np.union1d(corpus.numbers[corpus.answers], corpus.faces).tolist():
+                shown = records.columns["pictures"][number]
+                path = shown[0]["path"].as_py() if len(shown) == 1 else ""
+                if not path or path != last:  # records of one picture stand side by side
+                    facts = records.facts(number)
+                    for image in self._images(part, number, facts):
+                        yield self.face_key(image), Wanted(facts.id, image)
+                last = path
 
     def _load(self, folder: Path, split: str) -> _Corpus:
         records = Records.load(folder, split)

@@ -1,7 +1,7 @@
 """The order of rows: a pure function of seed, epoch and the samples' lengths.
 
-Rows of all epochs stand in one endless line: step ``k`` takes rows ``k * G`` to ``(k + 1) * G - 1``,
-of which an epoch's last step takes the first of the next epoch. So no row is dropped or repeated
+Rows of all epochs stand in one endless line, of which step ``k`` takes G from ``k * G`` on; an
+epoch's last step takes the first rows of the next epoch too. So no row is dropped or repeated
 within an epoch, whatever the batch, and any step can be had without those before it.
 
 Legend: N samples, R rows of an epoch, G rows of a step.
@@ -52,7 +52,9 @@ class RowOrder:
         self.lengths, self.batching = np.asarray(lengths), batching
         self.micro, self.seed = micro, seed
         packed = batching == "packed"
-        self.plan: RowPlan = packed_rows(lengths, most) if packed else single_rows(self.lengths)
+        rng = np.random.default_rng(seed)
+        plan = packed_rows(lengths, most, rng) if packed else single_rows(self.lengths)
+        self.plan: RowPlan = plan
         self._epoch = lru_cache(maxsize=2)(self._make_epoch)
 
     def __len__(self) -> int:

@@ -11,12 +11,13 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from facellm.conversation import FacePart
 from facellm.errors import FaceLLMError
@@ -26,6 +27,7 @@ from ..run_config import TrainRun
 from ..sample import TrainBatch, TrainingSample
 from .batches import text_batch
 from .corpus_samples import CorpusSamples
+from .feature_cache import FeatureCache, check_frozen
 from .order import Row, RowOrder
 from .pictures import Pictures, Wanted
 from .seeing import STILL, Jitter
@@ -33,13 +35,15 @@ from .targets import mirrored
 
 ZOOM, SHIFT = (0.94, 1.08), 0.04  # of the crop's side; the product's own detector varies as much
 MIRRORED = 0.5
+BEYOND_ROWS = "beyond keep.valid_rows"
 
 
 class BatchStream:
     """See the module docstring.
 
-    A validation stream takes ``keep.valid_rows`` samples, spread evenly, and changes nothing on
-    them: no jitter, no withheld landmarks.
+    A stream of another split than ``train`` takes ``keep.valid_rows`` samples, spread evenly, and
+    changes nothing on them: no jitter, no withheld landmarks. Its last step is filled up with the
+    first rows of the next epoch, as in training, since all ranks make equally many passes.
 
     Args:
         run: What to train on, and how much at once.
@@ -61,8 +65,11 @@ class BatchStream:
         rank: int = 0,
         world: int = 1,
         split: str = "train",
-        features: None = None,
+        features: FeatureCache | None = None,
     ) -> None:
+        check_frozen(run)
+        if bool(run.data.features) != (features is not None):
+            raise ValueError(f"data.features is {run.data.features!r} and features is {features}")
         size = run.schedule.micro_batch * world
         if run.schedule.global_batch % size:
             raise FaceLLMError(
@@ -73,14 +80,17 @@ class BatchStream:
         self.rank, self.world, self.features = rank, world, features
         self.samples = CorpusSamples(run, processor, split)
         self.left_out: dict[str, int] = dict(self.samples.left_out)
+        self.numbers = self._chosen()
         self.order = RowOrder(
-            self.samples.lengths,
+            self.samples.lengths[self.numbers],
             run.data.batching,
             run.data.max_tokens,
             run.schedule.micro_batch,
             run.schedule.seed,
         )
         self.pictures = Pictures(run.data, processor.crop_size)
+        if features is not None:
+            features.fill(self._faces(), self.pictures)
         self._ahead = ThreadPoolExecutor(1) if run.data.workers else None
         self._next: tuple[int, Future[list[TrainBatch]]] | None = None
 
@@ -108,6 +118,23 @@ class BatchStream:
             self._ahead.shutdown(wait=True, cancel_futures=True)
         self.pictures.close()
 
+    def _chosen(self) -> NDArray[np.int64]:
+        """Numbers of the samples: all in training, else ``keep.valid_rows`` spread evenly."""
+        count, most = len(self.samples), self.run.keep.valid_rows
+        if self.training or count <= most:
+            return np.arange(count)
+        self.left_out[BEYOND_ROWS] = count - most
+        return np.arange(most) * count // most
+
+    def _faces(self) -> Iterator[tuple[str, Wanted]]:
+        if len(self.numbers) == len(self.samples):
+            yield from self.samples.faces()
+            return
+        for number in self.numbers.tolist():
+            sample = self.samples.sample(number)
+            for image in sample.images:
+                yield self.samples.face_key(image), Wanted(sample.id, image)
+
     def _batches(self, step: int) -> list[TrainBatch]:
         schedule = self.run.schedule
         micro, first = schedule.micro_batch, step * schedule.global_batch
@@ -133,7 +160,7 @@ class BatchStream:
 
     def _drawn(self, number: int, epoch: int) -> tuple[TrainingSample, Jitter, bool]:
         """A sample as this epoch shows it: how it is looked at, and whether without landmarks."""
-        sample = self.samples.sample(number)
+        sample = self.samples.sample(int(self.numbers[number]))
         if not self.training:
             return sample, STILL, False
         rng = np.random.default_rng((self.run.schedule.seed, epoch, number))
@@ -148,8 +175,12 @@ class BatchStream:
         return sample, Jitter(float(zoom), (float(x), float(y)), mirror), hidden
 
     def _show(self, batch: TrainBatch, wanted: list[Wanted], hidden: list[bool]) -> None:
-        """Put pixels and landmarks into a batch."""
-        seen = self.pictures.crops(wanted)
-        shown = self.processor.images([FacePart(crop, points) for crop, points in seen])
-        batch.pixel_values, batch.landmarks = shown["pixel_values"], shown["landmarks"]
+        """Put pixels or features, and landmarks into a batch."""
+        if self.features is not None:
+            keys = [self.samples.face_key(want.image) for want in wanted]
+            batch.features, batch.landmarks = self.features.get(keys)
+        else:
+            seen = self.pictures.crops(wanted)
+            shown = self.processor.images([FacePart(crop, points) for crop, points in seen])
+            batch.pixel_values, batch.landmarks = shown["pixel_values"], shown["landmarks"]
         batch.landmarks[torch.tensor(hidden)] = torch.nan

@@ -118,6 +118,8 @@ def _measured(labels: Mapping[str, Any]) -> Iterator[tuple[str, Target]]:
             yield query, _one_of(2, int(bool(value)))
     gaze = making.get("gaze") if gaze is None else gaze
     if gaze is not None:
+        if len(gaze) != len(_GAZES):
+            raise FaceLLMError(f"gaze {gaze!r} is not yaw and pitch")
         for query, degrees in zip(_GAZES, gaze, strict=True):
             angle = torch.tensor([_number(degrees, "gaze", -180, 180)])
             yield query, gaze_distribution(angle)[0].numpy()

@@ -1,8 +1,8 @@
-"""Token ids of all conversations of a corpus: made once, kept on disk, mapped into memory.
+"""Token ids of all conversations of a corpus: made once, kept on disk.
 
-Tokenising a quarter of a million records takes a minute or more; the second run with the same corpus,
-selection and processor reads the ids in no time. Kept under ``FACELLM_CACHE`` by a digest of
-everything they depend on, code included.
+A quarter of a million records take a minute or more; a second run with the same corpus, selection
+and processor reads the ids in no time. They lie under ``FACELLM_CACHE`` by a digest of everything
+they depend on, code included.
 
 Legend: N records, I ids of all of them.
 """
@@ -122,7 +122,7 @@ def _texts(
 def digest_of(
     records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, with_reading: bool
 ) -> str:
-    """Of all that the ids depend on: corpus, selection, tokenizer, template and the code between."""
+    """Of all that ids depend on: corpus, selection, tokenizer, template, the code between."""
     tokenizer = processor.tokenizer
     words = (
         tokenizer.backend_tokenizer.to_str() if tokenizer.is_fast else repr(tokenizer.get_vocab())

@@ -240,6 +240,7 @@ def test_a_row_becomes_one_record_a_task():
     source = SourceConfig("toys", "toys.parquet", embed=True)
     expression, age = records_of(done, source, Path())
     assert (age.id, expression.id) == ("toys/1/age", "toys/1/expression")
+    assert (age.labels["intents"], expression.labels["intents"]) == (["age"] * 2, ["expression"])
     assert [m.content for m in age.messages] == ["<image>\nhow old?", "34.", "age?", "about 34."]
     assert age.images[0].path == "toys.parquet#1"
     assert age.images[0].data == done.row.picture
