@@ -8,4 +8,6 @@ import sys
 from facellm.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(["train", *sys.argv[1:]]))
+    # The deepspeed launcher adds --local_rank=0; the environment says the same.
+    words = [word for word in sys.argv[1:] if not word.startswith("--local_rank")]
+    sys.exit(main(["train", *words]))

@@ -21,6 +21,7 @@ from facellm.processor import FaceLLMProcessor
 from .default_model import new_model, new_processor
 from .run_config import TrainRun
 
+SHIPPED_NAME = "shipped"  # as a start
 SHAPE = "region_attention.region_projector."  # what landmarks are standardised against
 
 
@@ -51,11 +52,21 @@ def build_model(run: TrainRun) -> tuple[FaceLLMForConditionalGeneration, FaceLLM
     return model, processor
 
 
-def _from_start(run: TrainRun) -> tuple[FaceLLMForConditionalGeneration, FaceLLMProcessor]:
-    folder = _folder(run.model.start)
+def start_folder(name: str) -> Path:
+    """The folder of ``ModelConfig.start``, fetched from the hub where it is no local one.
+
+    Raises:
+        FaceLLMError: If it is neither, or holds another kind of model.
+    """
+    folder = SHIPPED if name == SHIPPED_NAME else _folder(name)
     if not (folder / CONFIG).is_file():
         raise FaceLLMError(f"{folder}: not a model, {CONFIG} missing")
     check_config(folder / CONFIG)
+    return folder
+
+
+def _from_start(run: TrainRun) -> tuple[FaceLLMForConditionalGeneration, FaceLLMProcessor]:
+    folder = start_folder(run.model.start)
     try:
         model, report = _kept_exact(run).from_pretrained(
             folder, dtype=getattr(torch, run.model.dtype), output_loading_info=True
@@ -69,6 +80,8 @@ def _from_start(run: TrainRun) -> tuple[FaceLLMForConditionalGeneration, FaceLLM
             f"{folder}: weights of another version, {len(differing)} tensors differ, "
             f"first {differing[0]}"
         )
+    if run.model.vision:
+        _check_join(model, run)
     if run.model.adapter == "continue" and not (folder / ADAPTER).is_dir():
         raise FaceLLMError(f"{folder}: model.adapter is continue, but there is no {ADAPTER}/")
     if run.model.adapter == "merge" and (folder / ADAPTER).is_dir():
@@ -77,6 +90,16 @@ def _from_start(run: TrainRun) -> tuple[FaceLLMForConditionalGeneration, FaceLLM
     if (folder / LANDMARKS).is_file():
         processor.landmarker = landmarker(LandmarkNet.load(folder / LANDMARKS))
     return model, processor
+
+
+def _check_join(model: FaceLLMForConditionalGeneration, run: TrainRun) -> None:
+    """A start that the run says was joined so and so has to be."""
+    for name in ("region_position", "keep_cls"):
+        found, wanted = getattr(model.config, name), getattr(run.model, name)
+        if found != wanted:
+            raise FaceLLMError(
+                f"{run.model.start}: its {name} is {found}, but model.{name} is {wanted}"
+            )
 
 
 def _kept_exact(run: TrainRun) -> Any:

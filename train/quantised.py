@@ -103,22 +103,24 @@ def _int8(bnb: Any, module: nn.Linear, settings: LoraSettings) -> nn.Module:
 
 def stored_bytes(module: nn.Module) -> int:
     """Bytes of a module's weights as they lie in memory, scales of quantised ones included."""
-    total = 0
-    for parameter in module.parameters():
-        total += parameter.numel() * parameter.element_size()
-        state = getattr(parameter, "quant_state", None)
-        for tensor in _scales(state) if state is not None else ():
-            total += tensor.numel() * tensor.element_size()
+    tensors: list[Tensor] = list(module.parameters())
     for inner in module.modules():
-        scale = getattr(getattr(inner, "state", None), "SCB", None)
-        scale = getattr(getattr(inner, "weight", None), "SCB", None) if scale is None else scale
-        if isinstance(scale, Tensor):
-            total += scale.numel() * scale.element_size()
-    return total
+        tensors += quantisation_scales(inner)
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def quantisation_scales(module: nn.Module) -> list[Tensor]:
+    """The scales a quantised map is stored with; empty for any other module."""
+    if not is_quantised(module):
+        return []
+    weight: Any = module.weight
+    if hasattr(weight, "quant_state"):
+        return _scales(weight.quant_state)
+    state: Any = module.state  # takes the scales over in the first pass
+    return [weight.SCB if state.SCB is None else state.SCB]
 
 
 def _scales(state: Any) -> list[Tensor]:
-    """The tensors of a 4-bit weight's statistics."""
     found = [state.absmax, state.code]
     if state.nested:
         found += [state.offset, *_scales(state.state2)]
@@ -126,6 +128,6 @@ def _scales(state: Any) -> list[Tensor]:
 
 
 def is_quantised(module: nn.Module) -> bool:
-    """Whether a linear map is stored in 4 or 8 bits."""
-    weight = getattr(module, "weight", None)
+    """Whether a module is a linear map stored in 4 or 8 bits."""
+    weight = module._parameters.get("weight")  # an adapter shows the weight of its base as its own
     return hasattr(weight, "quant_state") or hasattr(weight, "SCB")

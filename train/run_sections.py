@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What is trained. Exactly one of ``start``, ``vision`` with ``language``, and ``tokenizer``.
+    """What is trained. One of ``start``, ``vision`` with ``language``, and ``tokenizer``.
 
     Attributes:
-        start: Folder or hub id of a FaceLLM model (``save_pretrained`` or a checkpoint of ours).
+        start: Folder or hub id of a FaceLLM model (``save_pretrained`` or a checkpoint of ours), or
+            ``shipped``. It goes before ``vision`` and ``language``, which then say what it was once
+            joined from.
         vision: Folder or hub id of a CLIP or SigLIP model, joined with ``language``.
         language: Folder or hub id of a causal language model.
         tokenizer: Folder of a tokenizer: the default's own small architecture, random weights.
@@ -34,7 +36,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if bool(self.vision) != bool(self.language):
             raise ValueError("vision and language are given together")
-        ways = [way for way in (self.start, self.vision, self.tokenizer) if way]
+        ways = [way for way in (self.start or self.vision, self.tokenizer) if way]
         if len(ways) != 1:
             raise ValueError(
                 f"{len(ways)} of start, vision with language, and tokenizer are given: give one"

@@ -39,7 +39,13 @@ EXAMPLES = """\
   facellm train faces.yaml -o runs/faces
   facellm train faces.yaml -o runs/faces --resume
   facellm train faces.yaml -o runs/short --set schedule.steps=2 --set keep.save_every=1
+  facellm train faces.yaml --dry-run           parts, memory and tokens; trains nothing
+  facellm train consolidate runs/faces         runs/faces/model from the last checkpoint
+"""
+CONSOLIDATING = "Write OUT/model from the last checkpoint of a run; ZeRO's parts are put together."
+CONSOLIDATE_EXAMPLES = """\
   facellm train consolidate runs/faces
+  facellm train consolidate runs/short --quiet
 """
 
 
@@ -47,7 +53,6 @@ def new_train_parser() -> argparse.ArgumentParser:
     """Arguments of the verb."""
     parser = new_parser("train", DESCRIPTION, EXAMPLES)
     parser.add_argument("config", metavar="CONFIG", help="the run: a YAML file or a preset's name")
-    parser.add_argument("folder", nargs="?", type=Path, metavar="RUN", help=argparse.SUPPRESS)
     parser.add_argument("-o", "--out", type=Path, metavar="OUT", help="folder of the run")
     parser.add_argument(
         "--set",
@@ -66,20 +71,23 @@ def new_train_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="parts, memory and tokens of the run; no training"
     )
-    # The deepspeed launcher adds it; the environment says the same.
-    parser.add_argument("--local_rank", type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+def new_consolidate_parser() -> argparse.ArgumentParser:
+    """Arguments of ``facellm train consolidate``."""
+    parser = new_parser(f"train {CONSOLIDATE}", CONSOLIDATING, CONSOLIDATE_EXAMPLES)
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the run")
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the verb."""
+    if argv[:1] == [CONSOLIDATE]:
+        return consolidate(argv[1:])
     args = new_train_parser().parse_intermixed_args(argv)
     if args.model is not None:
         raise FaceLLMError("train takes its start from the config: --set model.start=FOLDER")
-    if args.config == CONSOLIDATE:
-        return consolidate(args)
-    if args.folder is not None:
-        raise FaceLLMError(f"one CONFIG, not {args.config} and {args.folder}")
     run = run_of_arguments(args)
     if args.dry_run:
         from .dry_run import report  # type: ignore[import-not-found]
@@ -99,16 +107,16 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def consolidate(args: argparse.Namespace) -> int:
+def consolidate(argv: list[str]) -> int:
     """``facellm train consolidate OUT``."""
-    out = args.folder or args.out
-    if out is None:
-        raise FaceLLMError("which run? facellm train consolidate OUT")
+    args = new_consolidate_parser().parse_intermixed_args(argv)
+    if args.model is not None:
+        raise FaceLLMError("consolidate writes OUT/model; there is no --model to take")
     quiet_transformers()
     from .loop.finish import consolidate as write
     from .loop.job import usual_makers
 
-    model = write(out, usual_makers())
+    model = write(args.out, usual_makers())
     if not args.quiet:
         print(model)
     return 0

@@ -101,7 +101,7 @@ class ToyStream:
     poisoned = -1  # the step whose row 0 shows no numbers
     faceless = (1,)  # rows of every step without a face
 
-    def __init__(self, run, processor, *, rank=0, world=1, split="train"):
+    def __init__(self, run, processor, *, rank=0, world=1, split="train", features=None):
         self.plan, self.processor = run.schedule, processor
         self.rank, self.world, self.split = rank, world, split
 

@@ -36,20 +36,25 @@ INTENT_OF = {
 }
 # Task -> what an answer holds -> intent; the first that is found.
 TOLD_BY_ANSWER: dict[str, tuple[tuple[re.Pattern[str], str], ...]] = {
+    "expression": ((re.compile(r"\brests? on\b|\breason|\bmeasure|\bSD\b", re.I), "why"),),
+    "action_units": ((re.compile(r"\brests? on\b|\breason|\bmeasure|\bSD\b", re.I), "why"),),
     "geometry": (
         (re.compile(r"\bSD\b|stands? out|\bmeasures?\b.*\bneutral\b", re.I), "why"),
         (re.compile(r"\bmouth\b|\blips?\b", re.I), "mouth"),
     ),
     "attributes": (
         (re.compile(r"\bmask|cover", re.I), "mask"),
-        (re.compile(r"^[^:]*\b(?:fe)?male\b|\b(?:wo)?man\b", re.I), "gender"),
+        (re.compile(r"^[^:]*\b(?:fe)?male\b|\b(?:wo)?man\b|^[^:]*gender: \w+\.$", re.I), "gender"),
     ),
     "description": (
         (re.compile(r"^[^.:]{0,40}\b(?:faces?|persons?|people)\b[^.:]{0,24}\.$", re.I), "count"),
     ),
     "limits": (
-        (re.compile(r"behind the mask", re.I), "mouth"),
-        (re.compile(r"only answer questions|nothing I can read off", re.I), "off_topic"),
+        (re.compile(r"\bmask\b", re.I), "mouth"),
+        (
+            re.compile(r"only answer questions|help with that|nothing I can read off", re.I),
+            "off_topic",
+        ),
     ),
 }
 

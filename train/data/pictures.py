@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from facellm.errors import FaceLLMError
 from facellm.folders import default_data
-from facellm.processes import end_with_parent
 
 from ..run_config import DataConfig
 from ..sample import FaceImage
-from .seeing import STILL, Jitter, Look, Rgb, see_or_say
+from .seeing import STILL, Jitter, Look, Rgb, begin_seeing, see_or_say
 
 TASK_PICTURES = 8  # handed to a process at once
 
@@ -104,11 +103,4 @@ def _seen(want: Wanted, found: Seen | str) -> Seen:
 def _new_pool(workers: int) -> ProcessPoolExecutor:
     # Spawned, not forked: torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, initializer=_begin)
-
-
-def _begin() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
-    end_with_parent()
+    return ProcessPoolExecutor(workers, context, initializer=begin_seeing)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ from facellm.errors import FaceLLMError
 from facellm.face import MIRROR_68, BoundingBox, Face, Landmarks, Square, crop_image
 from facellm.images import load_image
 from facellm.parquet_pictures import ParquetPictures, split_reference
+from facellm.processes import end_with_parent
 
 MOMENT = "#t="  # between a clip and the seconds of its frame
 Rgb = NDArray[np.uint8]
@@ -82,6 +84,12 @@ def see(look: Look, size: int) -> tuple[Rgb, NDArray[np.float32] | None]:
         crop = np.ascontiguousarray(crop[:, ::-1])
         unit = None if unit is None else (unit[MIRROR_68] * [-1, 1] + [1, 0]).astype(np.float32)
     return crop, unit
+
+
+def begin_seeing() -> None:
+    """Initializer of a decoding process: one thread, and an end with its parent."""
+    cv2.setNumThreads(1)
+    end_with_parent()
 
 
 def see_or_say(look: Look, size: int) -> tuple[Rgb, NDArray[np.float32] | None] | str:

@@ -150,7 +150,7 @@ def check_room(folder: Path, size: int) -> None:
 
 @contextmanager
 def _errors_of_libraries(part: Path) -> Iterator[None]:
-    """torch and safetensors tell of a disk they cannot write to by errors of their own."""
+    """Torch and safetensors tell of a disk they cannot write to by errors of their own."""
     try:
         yield
     except (RuntimeError, SafetensorError) as error:

@@ -23,6 +23,7 @@ from ..sample import TrainBatch
 from ..trainee import Trainee
 from .ds_compile import Tell, compile_nothing_for_gloo, compiling_told
 from .ds_config import deepspeed_config, own_config
+from .ds_norms import batch_norms_in_float32
 from .ds_scalars import scalars_taken
 from .engines import Groups, new_optimizer, set_rates
 from .ranks import Ranks
@@ -84,6 +85,8 @@ class DeepSpeedEngine:
         width = trainee.model.config.text_config.hidden_size
         config = deepspeed_config(run, ranks.world, width, own)
         built = "optimizer" in config  # then DeepSpeed builds it
+        if run.schedule.precision == "bf16":
+            batch_norms_in_float32(trainee)
         with compiling_told(tell), scalars_taken():
             self.engine, self.optimizer, _, _ = deepspeed.initialize(
                 model=trainee,
@@ -97,7 +100,7 @@ class DeepSpeedEngine:
             deepspeed.zero.register_external_parameter(trainee, table)
 
     def forward(self, batch: TrainBatch) -> dict[str, Tensor]:
-        """Losses of a micro batch; autocast joins float32 inputs to bf16 weights."""
+        """Losses of a micro batch; autocast joins float32 inputs and buffers to bf16 weights."""
         wanted = self.plan.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=wanted):
             return self.engine(batch.to(self.device))

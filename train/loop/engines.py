@@ -68,4 +68,3 @@ def objective_groups(trainee: Trainee, run: TrainRun) -> Groups:
 def trained_numbers(groups: Groups) -> int:
     """How many numbers are trained."""
     return sum(p.numel() for group in groups for p in group["params"])
-

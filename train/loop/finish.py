@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -25,6 +26,7 @@ from facellm.errors import FaceLLMError
 from facellm.stabilise import STABILISER
 
 from ..adapters import plain_state, save_adapter
+from ..build_model import start_folder
 from ..run_config import TrainRun, run_of
 from .checkpoints import UNREADABLE, latest_checkpoint, sync_tree
 from .ds_engine import FOLDER, deepspeed_module
@@ -75,9 +77,10 @@ def write_files(model: Any, processor: Any, folder: Path, run: TrainRun) -> None
         shutil.copy(words, folder / "tokenizer.model")
     if run.lora.rank:
         save_adapter(model, folder / ADAPTER, run.model.start or run.model.language)
+    start = start_folder(run.model.start) if run.model.start else folder
     for name in COPIED:
-        if run.model.start and (Path(run.model.start) / name).is_file():
-            shutil.copy(Path(run.model.start) / name, folder / name)
+        if start != folder and (start / name).is_file():
+            shutil.copy(start / name, folder / name)
 
 
 def trained_weights(checkpoint: Path) -> dict[str, Tensor]:
@@ -112,8 +115,6 @@ def _from_deepspeed(checkpoint: Path) -> dict[str, Tensor]:
 
 def _without_zero(folder: Path) -> dict[str, Tensor]:
     """Stage 0 in float32 keeps the weights whole, in one file."""
-    import torch
-
     file = folder / "mp_rank_00_model_states.pt"
     # A pickle of DeepSpeed's own making, from a checkpoint of the user's own.
     return torch.load(file, weights_only=False, map_location="cpu")["module"]

@@ -50,7 +50,7 @@ class Makers:
     Attributes:
         build_model: Run -> model and processor.
         prepare_parts: Model, run -> AdamW groups; freezes, adds adapters.
-        new_stream: As ``BatchStream(run, processor, rank=, world=, split=)``.
+        new_stream: As ``BatchStream(run, processor, rank=, world=, split=, features=)``.
     """
 
     build_model: Callable[[TrainRun], tuple[FaceLLMForConditionalGeneration, FaceLLMProcessor]]

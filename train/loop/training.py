@@ -22,6 +22,7 @@ import torch
 
 from facellm.errors import FaceLLMError
 
+from ..data.feature_cache import FeatureCache
 from ..objectives import objectives_of
 from ..run_config import TrainRun
 from ..sample import Setting, TrainBatch
@@ -127,6 +128,7 @@ class Training:
         self.job, self.run, self.ranks = job, job.run, ranks
         built = build(job)
         self.setting, self.trainee = built.setting, built.trainee
+        self.features = self._feature_cache()
         self.stream = self._stream("train")
         self.valid = self._valid_stream()
         self.steps = steps_of(self.run.schedule, self.stream.steps_per_epoch)
@@ -224,7 +226,15 @@ class Training:
             rank=self.ranks.rank,
             world=self.ranks.world,
             split=split,
+            features=self.features,
         )
+
+    def _feature_cache(self) -> FeatureCache | None:
+        """Made while the tower is whole: ZeRO-3 cuts it up."""
+        if not self.run.data.features:
+            return None
+        tower = self.setting.model.vision_tower.to(self.ranks.device)
+        return FeatureCache(self.run, tower, self.setting.processor)
 
     def _valid_stream(self) -> Stream | None:
         """Opened with the run, so that a missing split is told at its beginning, not at its end."""

@@ -1,6 +1,7 @@
 """Batches of a run: the same whenever asked, every sample once, ranks share without overlap."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from train_corpora import face_corpus, face_records, train_run
 from facellm.errors import FaceLLMError
 from facellm.processor import FaceLLMProcessor
 from facellm.train.data.stream import BatchStream
+from facellm.train.run_sections import KeepConfig
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +98,52 @@ def test_validation_is_shown_as_it_is(processor, tmp_path):
             assert torch.isfinite(batch.landmarks).all()
     with pytest.raises(FaceLLMError, match="no record of the split train"):
         BatchStream(run, processor)
+
+
+def test_validation_takes_so_many_samples_and_counts_the_rest(processor, tmp_path):
+    made = face_corpus(tmp_path, face_records(6, split="valid"))
+    run = train_run(*made, schedule={"micro_batch": 1, "global_batch": 1})
+    run = replace(run, keep=KeepConfig(valid_rows=10))
+    stream = BatchStream(run, processor, split="valid")
+    names = {n for s in range(stream.steps_per_epoch) for n in ids_of(stream.micro_batches(s))}
+    assert len(names) == 10
+    assert sum(name.endswith("/reading") for name in names) == 2
+    assert stream.left_out == {"beyond keep.valid_rows": 20}
+
+
+def test_landmarks_are_withheld_from_the_share_asked_for(processor, made):
+    run = train_run(*made, landmarks_dropped=0.3, schedule={"micro_batch": 1, "global_batch": 1})
+    stream = BatchStream(run, processor)
+    batches = [b for s in range(4 * stream.steps_per_epoch) for b in stream.micro_batches(s)]
+    points = torch.cat([batch.landmarks for batch in batches])
+    missing = torch.isnan(points).flatten(1)
+    assert (missing.all(1) == missing.any(1)).all()
+    assert 0.15 < float(missing.all(1).float().mean()) < 0.45  # of 160: +-4 deviations
+
+
+def test_only_readings_are_mirrored_and_only_with_augmentation(processor, made):
+    for augment, mirrored in ((True, True), (False, False)):
+        run = train_run(*made, augment=augment)
+        stream = BatchStream(run, processor)
+        drawn = [stream._drawn(n, epoch) for n in range(len(stream.samples)) for epoch in range(3)]
+        jitters = {True: [], False: []}
+        for sample, jitter, _ in drawn:
+            jitters[bool(sample.readouts)].append(jitter)
+        assert not any(jitter.mirror for jitter in jitters[False])
+        assert any(jitter.mirror for jitter in jitters[True]) == mirrored
+        assert (len(set(map(str, jitters[True]))) > 1) == augment
+
+
+def test_a_picture_that_cannot_be_read_stops_the_step_with_the_samples_id(processor, tmp_path):
+    corpus, pictures = face_corpus(tmp_path, face_records(1, ("age",)))
+    (pictures / "made-up" / "0.png").unlink()
+    for workers in (0, 1):
+        stream = BatchStream(train_run(corpus, pictures, workers=workers), processor)
+        with pytest.raises(FaceLLMError, match=r"sample made-up/0/\w+: .*0.png: no such file"):
+            stream.micro_batches(0)
+        stream.close()
+
+
+def test_features_and_their_setting_go_together(processor, made):
+    with pytest.raises(ValueError, match=r"data.features is 'x' and features is None"):
+        BatchStream(train_run(*made, features="x"), processor)

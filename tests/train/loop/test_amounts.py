@@ -35,7 +35,9 @@ def step_of(toy, toy_config, micro, shared=True):
     totals = [trainee(batch)["total"] / len(batches) for batch in batches]
     torch.stack(totals).sum().backward()
     gradients = {name: p.grad for name, p in trainee.named_parameters() if p.grad is not None}
-    return float(torch.stack(totals).detach().sum()), {name: g.clone() for name, g in gradients.items()}
+    return float(torch.stack(totals).detach().sum()), {
+        name: g.clone() for name, g in gradients.items()
+    }
 
 
 @pytest.mark.parametrize("micro", [1, 2, 4])

@@ -1,5 +1,7 @@
 """``facellm train`` and what it refuses."""
 
+import runpy
+
 import pytest
 
 from facellm.cli import main
@@ -49,11 +51,12 @@ def test_quiet_is_quiet(run, toy_config, tmp_path):
         (["no-such-preset", "-o", "x"], "no-such-preset: no config file and no preset"),
         (["missing.yaml", "-o", "x"], "missing.yaml: cannot be read"),
         (["{config}"], "where to? give a folder with -o"),
-        (["{config}", "more", "-o", "x"], "one CONFIG, not"),
+        (["{config}", "more", "-o", "x"], "unrecognized arguments: more"),
         (["{config}", "-o", "x", "--model", "m"], "--set model.start=FOLDER"),
         (["{config}", "-o", "x", "--set", "schedule.step=4"], "did you mean 'steps'?"),
         (["{config}", "-o", "x", "--report-to", "paper"], "invalid choice: 'paper'"),
-        (["consolidate"], "which run?"),
+        (["consolidate"], "required: OUT"),
+        (["consolidate", "x", "--model", "m"], "there is no --model to take"),
         (["consolidate", "{config}"], "no run lies here (run.json missing)"),
     ],
 )
@@ -78,9 +81,13 @@ def test_several_processes_need_the_engine_that_knows_them(run, toy_config, tmp_
     assert "global_batch 4 is no multiple of 3 ranks times micro_batch 2" in printed.err
 
 
-def test_the_launchers_word_for_the_rank_is_taken():
-    args = train_command.new_train_parser().parse_args(["--local_rank=1", "a.yaml", "-o", "x"])
-    assert str(args.out) == "x"
+def test_the_launchers_word_for_the_rank_is_taken(monkeypatch):
+    given = []
+    monkeypatch.setattr("sys.argv", ["facellm.train", "--local_rank=1", "a.yaml", "-o", "x"])
+    monkeypatch.setattr("facellm.cli.main", lambda words: given.append(words) or 0)
+    with pytest.raises(SystemExit):
+        runpy.run_module("facellm.train", run_name="__main__")
+    assert given == [["train", "a.yaml", "-o", "x"]]
 
 
 def test_presets_are_found_by_name(tmp_path, monkeypatch):

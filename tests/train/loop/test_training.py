@@ -170,7 +170,7 @@ def test_two_runs_in_one_folder_are_refused(go, tmp_path):
 
 
 class NoValid(ToyStream):
-    def __init__(self, run, processor, *, rank=0, world=1, split="train"):
+    def __init__(self, run, processor, *, rank=0, world=1, split="train", features=None):
         if split == "valid":
             raise FaceLLMError("toys: no sample of valid is left")
         super().__init__(run, processor, rank=rank, world=world, split=split)
