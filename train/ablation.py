@@ -142,8 +142,8 @@ def compare(switch: str, pairs: dict[int, tuple[Scores, Scores]]) -> list[Line]:
     """
     first = next(iter(pairs.values()))[1]
     lines = []
-    for metric, faces in first.items():
-        names = sorted(faces)
+    for metric in sorted(first):
+        names = sorted(first[metric])
         arms = np.array([[_column(arm, metric, names) for arm in pair] for pair in pairs.values()])
         differences = arms[:, 0] - arms[:, 1]  # (seeds, n)
         low, high = paired_interval(differences.mean(0))
@@ -167,19 +167,10 @@ def _column(scores: Scores, metric: str, names: list[str]) -> list[float]:
 
 def paired_interval(differences: np.ndarray) -> tuple[float, float]:
     """95 % percentile bootstrap interval of the mean of paired differences (n,)."""
-    from scipy.stats import bootstrap
-
-    if len(differences) < 2 or np.ptp(differences) == 0:
-        return float(differences.mean()), float(differences.mean())
-    found = bootstrap(
-        (differences,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        batch=50,
-        method="percentile",
-        random_state=np.random.default_rng(0),
-    ).confidence_interval
-    return float(found.low), float(found.high)
+    rng, count = np.random.default_rng(0), len(differences)
+    means = [rng.choice(differences, count).mean() for _ in range(RESAMPLES)]
+    low, high = np.percentile(means, (2.5, 97.5)).tolist()
+    return low, high
 
 
 def train_and_score(arm: Arm, folder: Path, makers: Makers) -> Scores:
@@ -194,9 +185,10 @@ def train_and_score(arm: Arm, folder: Path, makers: Makers) -> Scores:
     trained = train(TrainJob(arm.run, folder, resume=folder.is_dir(), makers=edited))
     gc.collect()  # the trained model, before it is built again
     ready = replace(arm.run, model=ModelConfig(start=str(trained)), lora=LoraSettings())
-    # No adapter is trained on: what it adds is merged. Answers are not scored.
+    # No adapter is trained on: what it adds is merged. Pictures are looked at, answers left alone.
     ready = replace(
         ready,
+        data=replace(arm.run.data, features=""),
         rates=replace(arm.run.rates, lora=0.0, multi_modal_projector=1e-3),
         losses=replace(arm.run.losses, answer=0.0, readout=1.0),
     )
