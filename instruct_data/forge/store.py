@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from facellm.differences import differences
 from facellm.errors import FaceLLMError
 
 from ..corpus.atomic import whole_file
@@ -85,12 +86,7 @@ class Store:
             self._write_manifest({"complete": False})
             return
         earlier = read_manifest(self.out)["run"]
-        different = [
-            f"{name} was {earlier.get(name)!r}, is {self.run.get(name)!r}"
-            for name in {**earlier, **self.run}
-            if earlier.get(name) != self.run.get(name)
-        ]
-        if different:
+        if different := differences(earlier, self.run):
             raise FaceLLMError(
                 f"{self.out}: holds another run: {'; '.join(different)}; take a new folder"
             )
