@@ -4,6 +4,7 @@
     shard-00007-train.parquet records of rows 14,000 to 15,999, one file a split
     rejected-00007.jsonl      their rejections, one a line
     counts/00007.json         written last: without it shard 7 does not count as there
+    counts/spent-00007.jsonl  what endpoints were asked for shard 7, killed runs too (``spending``)
     counts/rows.json          rows and shards of the whole, once a process has read all sources
     index/                    fingerprints, where near duplicates are looked for
     counts.json README.md     written when every shard is there
