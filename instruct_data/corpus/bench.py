@@ -8,6 +8,7 @@
     dedupe        pairs a second of the search for near duplicates
     audit         flips planted on FER+ faces the model was not trained on: AUC, precision at 20 %
     index_memory  as ``memory``, of the search for near duplicates; some minutes, so on request only
+    blur          what the bound on blur rejects of blurred faces; on request
 
 Command: ``python -m facellm.instruct_data.corpus.bench --data ../shared/data --parts rates audit``
 """
@@ -32,6 +33,7 @@ from facellm.folders import default_data
 from ..dedupe.audit_bench import audit_figures
 from ..dedupe.bench import dedupe_speed
 from . import bench_synthetic
+from .bench_blur import blur_figures
 from .bench_synthetic import seconds
 from .build import build, one_thread
 from .build_parser import CONFIGS
@@ -43,7 +45,7 @@ from .tables import to_table
 
 MODES: tuple[FacesMode | Literal["config"], ...] = ("config", "none", "crops", "detect")
 USUAL = ("rates", "left_out", "writing", "memory", "dedupe", "audit")
-PARTS = (*USUAL, "index_memory")
+PARTS = (*USUAL, "index_memory", "blur")
 WARM = 2  # rows of every source
 WRITTEN = 20_000  # records that both writers write at most
 
@@ -178,6 +180,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "dedupe": lambda: asdict(dedupe_speed()),
         "audit": lambda: audit_figures(args.data),
         "index_memory": lambda: index_memory(args.synthetic),
+        "blur": lambda: blur_figures(args.data),
     }
     figures: dict[str, Any] = {}
     if corpus := [part for part in ("left_out", "writing") if part in args.parts]:

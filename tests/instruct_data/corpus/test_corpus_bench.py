@@ -1,11 +1,14 @@
 """The bench measures what it says."""
 
 import json
+from itertools import islice
 
 import pytest
 from corpus_toys import toy_config
+from shared_data import DATA, needs
 
 from facellm.instruct_data.corpus.bench import child_peak, left_out, limited, main, rate, writing
+from facellm.instruct_data.corpus.bench_blur import SIGMAS, faces_of, measured
 from facellm.instruct_data.corpus.bench_synthetic import child, own_peak, seconds, synthetic_config
 from facellm.instruct_data.corpus.build import build
 from facellm.instruct_data.corpus.folder import CorpusFolder
@@ -73,3 +76,13 @@ def test_the_figures_are_written_as_json(tmp_path, monkeypatch):
     figures = json.loads((tmp_path / "f.json").read_text())
     assert set(figures) == {"rates", "writing", "memory"}
     assert figures["memory"]["growth_bytes_per_row"] == 2048
+
+
+@needs("real_vs_stylegan2.parquet")
+def test_the_more_a_face_is_blurred_the_less_sharp_it_is():
+    (picture, face), *_ = islice(
+        faces_of("real_vs_stylegan2", DATA / "real_vs_stylegan2.parquet", 400), 1
+    )
+    values = measured(picture, face)
+    assert values == sorted(values, reverse=True)
+    assert len(values) == len(SIGMAS)
