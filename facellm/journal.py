@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from facellm.differences import differences
 from facellm.errors import FaceLLMError
 from facellm.table_columns import Row
 
@@ -84,12 +85,7 @@ class Journal:
                 earlier = json.loads(first)
             except ValueError as error:
                 raise FaceLLMError(f"{self.path}: not a journal of facellm") from error
-            different = [
-                f"{name} was {earlier.get(name)!r}, is {run.get(name)!r}"
-                for name in {**earlier, **run}
-                if earlier.get(name) != run.get(name)
-            ]
-            if different:
+            if different := differences(earlier, run):
                 raise FaceLLMError(
                     f"{self.path}: cannot be resumed: {'; '.join(different)}; "
                     "without --resume the run starts anew"

@@ -70,9 +70,13 @@ def main(argv: list[str]) -> int:
     args = new_build_parser().parse_intermixed_args(argv)
     job = job_of(args)
     from .corpus.build import run, silent
+    from .corpus.folder import CorpusFolder
+    from .corpus.spending import spent, told
 
     counts = run(job, args.workers, silent if args.quiet else tell_stderr)
     if not args.quiet:
+        for line in told(spent(CorpusFolder(job.out))):
+            tell_stderr(line)
         tell_stderr(summary(counts, job))
     return 0
 
