@@ -44,7 +44,9 @@ def pyav() -> Any:
 def decoder_name() -> str:
     """``PyAV 18.1.0 (libavcodec 62.28.102)``."""
     av = pyav()
-    codecs = ".".join(map(str, av.library_versions["libavcodec"]))
+    from av import library_versions
+
+    codecs = ".".join(map(str, library_versions["libavcodec"]))
     return f"PyAV {av.__version__} (libavcodec {codecs})"
 
 
