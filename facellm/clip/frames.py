@@ -161,3 +161,8 @@ def span(first: float, last: float) -> str:
     """``0:01.0 to 0:02.5``, or ``at 0:01.0`` where both are the same to a tenth."""
     start, end = clock(first), clock(last)
     return f"at {start}" if start == end else f"{start} to {end}"
+
+
+def short(seconds: float) -> str:
+    """``0.067``, ``0.5``, ``153``: two digits, whole seconds from ten on."""
+    return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2g}"
