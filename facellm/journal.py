@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,31 @@ class Block:
     gaps: int = 0
     state: dict[str, Any] | None = None
     clip: dict[str, Any] | None = None
+
+
+@contextmanager
+def resumable(out: Path) -> Iterator[None]:
+    """Tell what the machine refuses while a table is made, and that the work done is kept.
+
+    Args:
+        out: The table.
+
+    Raises:
+        FaceLLMError: In place of an ``OSError``, such as a full disk.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # whoever read our messages went away; no matter of the table
+        raise
+    except OSError as error:
+        way = "; what is done is kept, --resume goes on" if journal_path(out).is_file() else ""
+        reason = f"{error.filename or out}: {error.strerror or error}"
+        raise FaceLLMError(f"{reason}{way}") from error
+
+
+def journal_path(out: Path) -> Path:
+    """The journal of a table."""
+    return out.with_name(out.name + ".journal")
 
 
 class Journal:
