@@ -21,9 +21,8 @@ from typing import IO, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from facellm.atomic import told_in_words
 from facellm.errors import FaceLLMError
-
-from .atomic import told_in_words
 
 
 class Texts(Sequence[str]):

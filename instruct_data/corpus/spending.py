@@ -19,9 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
 
+from facellm.atomic import told_in_words, write_text
 from facellm.errors import FaceLLMError
 
-from .atomic import told_in_words, write_text
 from .counts import add
 from .folder import CorpusFolder
 from .record import Step

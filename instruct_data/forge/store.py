@@ -22,10 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from facellm.atomic import whole_file
 from facellm.differences import differences
 from facellm.errors import FaceLLMError
-
-from ..corpus.atomic import whole_file
 
 MANIFEST, RECORDS, REJECTED = "manifest.json", "records.jsonl", "rejected.jsonl"
 COUNTED = ("family", "method", "split")
