@@ -17,6 +17,13 @@ import torch
 from torch import Tensor
 
 from facellm.atomic import read_json
+from facellm.label_targets import (
+    EYES_OPEN,
+    EYES_SHUT,
+    MOUTH_OPEN,
+    MOUTH_SHUT,
+    threshold_label,
+)
 from facellm.labels import ACTION_UNITS, EXPRESSIONS, intensity_to_level
 from facellm.prepared import PreparedSet, landmark_square
 from facellm.votes import vote_shares
@@ -51,16 +58,6 @@ class Target:
     au: np.ndarray | None = None  # (21,) levels 0-5
     gaze: np.ndarray | None = None  # (2,) degrees
     caption: list[int] | None = None  # token ids
-
-
-# Inner-lip gap / inter-ocular distance, and lid opening / eye width; in between is not labelled.
-MOUTH_SHUT, MOUTH_OPEN = 0.05, 0.10
-EYES_SHUT, EYES_OPEN = 0.12, 0.20
-
-
-def threshold_label(value: float, low: float, high: float) -> int:
-    """1 above ``high``, 0 below ``low``, -1 in between."""
-    return 1 if value > high else 0 if value < low else -1
 
 
 def held_out_twins(corpus: Path) -> frozenset[str]:

@@ -21,6 +21,7 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from facellm.folders import default_cache
+from facellm.label_targets import GAZE_SIGMA
 from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS, GAZE_DEGREES, QUERIES
 
 from .batches import EncoderBatches
@@ -29,7 +30,6 @@ from .encoder_config import load_encoder_run
 from .encoder_losses import age_distribution
 
 CONFIG = Path(__file__).parent / "configs" / "default-encoder.yaml"
-GAZE_SIGMA = 4.0  # degrees
 HEAD_OF = {"gender": "male"}  # query name -> head name where they differ
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from facellm.errors import FaceLLMError
-from facellm.label_targets import label_targets
+from facellm.label_targets import readout_targets
 from facellm.labels import INTENTS
 from facellm.reading import Reading
 from facellm.readout import Calibration, reading_from_logprobs
@@ -175,7 +175,7 @@ def own_reading(face: ReadFace, stored: StoredReadings, rng: Rng) -> Reading:
     key = face_key(face.image.path, 0)
     shares = stored.distributions(key)
     if rng.random() < LABELLED_SHARE:
-        shares |= label_targets(face.labels)
+        shares |= readout_targets(face.labels)
     calibration = Calibration(ABSTAIN_BELOW)
     reading = reading_from_logprobs(logprobs(shares), stored.measured(key), calibration)
     cited = tuple(name for name in reading.evidence if rng.random() < CITED_RATE)

@@ -1,41 +1,12 @@
-"""Labels -> target distributions, and readings stored by face."""
+"""Readings stored by face come back as they were, and make readings."""
 
 import numpy as np
 import pytest
 
 from facellm.errors import FaceLLMError
-from facellm.label_targets import label_targets
 from facellm.labels import ACTION_UNITS, QUERIES
 from facellm.readout import Calibration, reading_from_logprobs
 from facellm.stored_readings import StoredReadings, face_key, logprobs
-
-
-def test_votes_become_shares_of_the_eight_expressions():
-    found = label_targets({"votes": [2, 6, 0, 0, 0, 0, 0, 0, 1, 1]})
-    np.testing.assert_allclose(found["expr"], [0.25, 0.75, 0, 0, 0, 0, 0, 0], atol=1e-6)
-    assert set(found) == {"expr"}
-
-
-def test_a_face_hardly_anybody_could_name_an_expression_for_has_no_target():
-    assert label_targets({"votes": [1, 1, 0, 0, 0, 0, 0, 0, 8, 0]}) == {}
-
-
-def test_every_other_label_gives_its_query_and_nothing_else():
-    found = label_targets(
-        {"age": 30, "male": True, "mask": False, "fake": True, "units": {"12": 0.6, "999": 1.0}}
-    )
-    assert set(found) == {"age", "gender", "mask", "fake", "au12"}
-    years = np.arange(117)
-    assert found["age"] @ years == pytest.approx(30, abs=1e-3)
-    spread = np.sqrt(found["age"] @ (years - 30.0) ** 2)
-    assert spread == pytest.approx(2.5, abs=0.05)  # DLDL's Gaussian
-    assert found["gender"].tolist() == [0, 1]
-    assert found["mask"].tolist() == [1, 0]
-    assert found["au12"].argmax() == 4  # levels D: more than half of the range
-
-
-def test_one_label_stands_for_all_taggers():
-    assert label_targets({"expression": "fear"})["expr"].max() == 1
 
 
 def stored(rows=3):
