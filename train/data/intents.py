@@ -23,6 +23,8 @@ INTENT_OF = {
     "academic_emotion": "expression",
     "one_unit": "action_units",
     "age_group": "age",
+    "age_and_gender": "describe",
+    "gender_check": "gender",
     "attributes": "describe",
     "one_attribute": "describe",
     "forgery_family": "deepfake",
