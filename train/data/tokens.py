@@ -10,7 +10,7 @@ Legend: N records, I ids of all of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -56,7 +56,7 @@ class TokenTable:
 
 
 def token_table(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, *, with_reading: bool
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, *, with_reading: bool
 ) -> TokenTable:
     """Ids of some records of a corpus, from the cache where they lie there.
 
@@ -88,7 +88,7 @@ def token_table(
 
 
 def tokenise(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, *, with_reading: bool
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, *, with_reading: bool
 ) -> TokenTable:
     """The same without a cache."""
     texts = _texts(records, numbers, processor, with_reading)
@@ -107,7 +107,7 @@ def tokenise(
 
 
 def _texts(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, with_reading: bool
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, with_reading: bool
 ) -> Iterator[tuple[str, str]]:
     for number, messages in records.messages(numbers):
         facts = records.facts(number)
@@ -120,7 +120,7 @@ def _texts(
 
 
 def digest_of(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, with_reading: bool
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, with_reading: bool
 ) -> str:
     """Of all that ids depend on: corpus, selection, tokenizer, template, the code between."""
     tokenizer = processor.tokenizer
