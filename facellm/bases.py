@@ -15,7 +15,7 @@ The base's token ids, and the logits it gives them, do not change.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from tokenizers import AddedToken
@@ -102,7 +102,10 @@ def from_bases(
         keep_cls=keep_cls,
     )
     model = FaceLLMForConditionalGeneration(config, vision_tower=tower, language_model=text_model)
-    return cast(Any, model).to(dtype).eval(), processor
+    # Only what is new: the rotary frequencies of the language model stay float32.
+    model.region_attention.to(dtype)
+    model.multi_modal_projector.to(dtype)
+    return model.eval(), processor
 
 
 def load_vision(vision: str | Path, dtype: torch.dtype) -> tuple[PreTrainedModel, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from facellm.adapter_file import ADAPTER, merge_adapter
 from facellm.config import FaceLLMConfig
 from facellm.crops import landmarker
 from facellm.errors import FaceLLMError
@@ -29,8 +30,7 @@ from facellm.readout import Calibration
 from facellm.stabilise import STABILISER, stabilised
 
 SHIPPED = Path(__file__).parent / "weights"
-LANDMARKS, CALIBRATION, ADAPTER = "landmarks.safetensors", "calibration.json", "adapter"
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+LANDMARKS, CALIBRATION = "landmarks.safetensors", "calibration.json"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 PROCESSOR = (
     "processor_config.json",
@@ -131,26 +131,6 @@ def load_processor(folder: Path) -> FaceLLMProcessor:
         return FaceLLMProcessor.from_pretrained(folder)
     except Exception as error:  # tokenizers raises nothing narrower
         raise FaceLLMError(f"{folder}: processor cannot be loaded: {error}") from error
-
-
-def merge_adapter(
-    model: FaceLLMForConditionalGeneration, folder: Path
-) -> FaceLLMForConditionalGeneration:
-    """Merge a LoRA adapter in PEFT layout into the model.
-
-    Raises:
-        FaceLLMError: If a file is missing (peft would ask the hub, or read a pickle), or the
-            adapter was made for another model.
-    """
-    from peft import PeftModel  # heavy, and only where an adapter exists
-
-    for name in ADAPTER_FILES:
-        if not (folder / name).is_file():
-            raise FaceLLMError(f"{folder}: not a PEFT adapter, {name} missing")
-    try:
-        return PeftModel.from_pretrained(model, folder).merge_and_unload()  # type: ignore[operator]
-    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
-        raise FaceLLMError(f"{folder}: adapter cannot be loaded: {error}") from error
 
 
 def save_checkpoint(

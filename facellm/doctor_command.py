@@ -29,6 +29,9 @@ from facellm.cli import new_parser
 PACKAGE = "facellm"
 OK, NOTE, MISSING = "ok", "note", "MISSING"
 UNFIT = 1  # exit code
+# Extras whose own needs must not come along: open_clip's torchvision may not fit torch, and breaks
+# transformers then. facellm.train.open_clip_bridge imports open_clip without it.
+WITHOUT_NEEDS = ("open-clip",)
 EXAMPLES = """\
   facellm doctor
   facellm doctor --json                        the same for a bug report
@@ -119,7 +122,8 @@ def package_findings() -> Iterator[Finding]:
         absent = {r: reason for r in requirements if r.name != PACKAGE and (reason := unmet(r))}
         if absent:
             reasons = ", ".join(absent.values())
-            yield Finding(NOTE, f"extra {name}: {reasons}", install_command(list(absent)))
+            command = install_command(list(absent), alone=name in WITHOUT_NEEDS)
+            yield Finding(NOTE, f"extra {name}: {reasons}", command)
         else:
             yield Finding(OK, f"extra {name}: complete")
 
@@ -145,10 +149,10 @@ def unmet(requirement: object) -> str:
     return ""
 
 
-def install_command(requirements: list) -> str:
-    """The pip command that installs requirements."""
+def install_command(requirements: list, *, alone: bool = False) -> str:
+    """The pip command that installs requirements; ``alone``: without what they need themselves."""
     wanted = " ".join(f"'{r.name}{r.specifier}'" for r in requirements)
-    return f"{sys.executable} -m pip install {wanted}"
+    return f"{sys.executable} -m pip install {'--no-deps ' if alone else ''}{wanted}"
 
 
 def torch_device() -> Finding:
@@ -184,8 +188,9 @@ def torchvision() -> Finding:
     try:
         import torchvision  # type: ignore[import-not-found]  # noqa: F401
     except Exception as error:  # whatever it raises, transformers would meet it too
-        mend = f"{sys.executable} -m pip uninstall -y torchvision"
-        return Finding(MISSING, f"torchvision {found} does not fit torch ({error})", mend)
+        mend = f"{sys.executable} -m pip uninstall -y torchvision timm"
+        reason = f"torchvision {found} does not fit torch ({error}); nothing here needs it"
+        return Finding(MISSING, f"{reason}, open_clip included", mend)
     return Finding(OK, f"torchvision {found}, not needed")
 
 

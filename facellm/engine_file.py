@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from facellm.checkpoint import ADAPTER, ADAPTER_FILES, CONFIG, PROCESSOR, WEIGHTS
+from facellm.adapter_file import ADAPTER, ADAPTER_FILES
+from facellm.checkpoint import CONFIG, PROCESSOR, WEIGHTS
 from facellm.errors import FaceLLMError
 
 ENGINE = "reading_int8.safetensors"

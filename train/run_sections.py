@@ -8,16 +8,20 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What is trained. Exactly one of ``start``, ``vision`` with ``language``, and ``tokenizer``.
+    """What is trained. One of ``start``, ``vision`` with ``language``, and ``tokenizer``.
 
     Attributes:
-        start: Folder or hub id of a FaceLLM model (``save_pretrained`` or a checkpoint of ours).
+        start: Folder or hub id of a FaceLLM model (``save_pretrained`` or a checkpoint of ours), or
+            ``shipped``. It goes before ``vision`` and ``language``, which then say what it was once
+            joined from.
         vision: Folder or hub id of a CLIP or SigLIP model, joined with ``language``.
         language: Folder or hub id of a causal language model.
         tokenizer: Folder of a tokenizer: the default's own small architecture, random weights.
         region_position: Place of FRGCA in a joined model (``FaceLLMConfig.region_position``).
         keep_cls: Keep CLIP's class token in a joined model.
         dtype: Of frozen weights; what is trained is kept in float32 (DeepSpeed: as it decides).
+        adapter: What becomes of an adapter in ``start``: ``merge`` it, or ``continue`` training it
+            (``lora`` must be as it was).
     """
 
     start: str = ""
@@ -27,11 +31,12 @@ class ModelConfig:
     region_position: Literal["tower", "projected"] = "projected"
     keep_cls: bool = True
     dtype: Literal["float32", "bfloat16"] = "float32"
+    adapter: Literal["merge", "continue"] = "merge"
 
     def __post_init__(self) -> None:
         if bool(self.vision) != bool(self.language):
             raise ValueError("vision and language are given together")
-        ways = [way for way in (self.start, self.vision, self.tokenizer) if way]
+        ways = [way for way in (self.start or self.vision, self.tokenizer) if way]
         if len(ways) != 1:
             raise ValueError(
                 f"{len(ways)} of start, vision with language, and tokenizer are given: give one"
@@ -189,10 +194,12 @@ class LossesConfig:
 
     Attributes:
         answer: Cross-entropy of the answer tokens.
-        readout: Soft-target cross-entropy at the query tokens, votes and all.
+        readout: Cross-entropy at the query tokens.
         neighbourhood: Targets smoothed over neighbouring pictures (LA-Net; PAPERS.md).
         identity_adversary: Gradient reversal against telling people apart (FMAE-IAT; PAPERS.md).
         au_attention: FRGCA's attention drawn to the regions of the units labelled present.
+        soft_targets: No weight: ``readout`` learns whole distributions (votes); false: each
+            target's most likely label alone.
     """
 
     answer: float = 1.0
@@ -200,14 +207,19 @@ class LossesConfig:
     neighbourhood: float = 0.0
     identity_adversary: float = 0.0
     au_attention: float = 0.0
+    soft_targets: bool = True
 
     def __post_init__(self) -> None:
-        weights = asdict(self)
-        for name, weight in weights.items():
+        for name, weight in self.weights.items():
             if weight < 0:
                 raise ValueError(f"weight of {name}, {weight}, is below 0")
-        if not any(weights.values()):
+        if not any(self.weights.values()):
             raise ValueError("every loss weighs 0: nothing is learned")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Objective -> weight, in the order above."""
+        return {name: value for name, value in asdict(self).items() if name != "soft_targets"}
 
 
 @dataclass(frozen=True)
@@ -236,7 +248,7 @@ class KeepConfig:
         checkpoints: Last ones that are kept.
         log_every: Steps between lines of the log.
         valid_every: Steps between losses on the validation split; 0: at the end only.
-        valid_rows: Validation samples each time.
+        valid_rows: Validation samples each time; 0: none.
         report_to: Where curves go besides ``log.jsonl``.
     """
 

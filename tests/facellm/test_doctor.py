@@ -1,11 +1,12 @@
 """``facellm doctor`` tells what is there, what is missing and what mends it."""
 
 import json
+import sys
 from importlib import metadata
 
 import pytest
 
-from facellm import detection
+from facellm import detection, doctor_command
 from facellm.checkpoint import NEEDED
 from facellm.cli import main
 from facellm.doctor_command import MISSING, NOTE, OK, examine
@@ -70,6 +71,32 @@ def test_an_absent_extra_is_a_note_only(monkeypatch, tiny_checkpoint, capsys):
     line = next(x for x in capsys.readouterr().out.splitlines() if "extra eval" in x)
     assert line.startswith(NOTE)
     assert "pip install 'scikit-learn" in line
+
+
+def test_open_clip_is_to_be_installed_without_its_torchvision(monkeypatch):
+    """The metadata of an installation, with the one line that matters here."""
+    real, wanted = metadata.requires, "open_clip_torch>=3.3,<3.4; extra == 'open-clip'"
+    monkeypatch.setattr(metadata, "requires", lambda name: [wanted])
+    monkeypatch.setattr(doctor_command, "extra_of", lambda requirement: "open-clip")
+    monkeypatch.setattr(doctor_command, "unmet", lambda requirement: "it is not installed")
+    note = next(f for f in doctor_command.package_findings() if f.state == NOTE)
+    assert "pip install --no-deps 'open_clip_torch" in note.mend
+    assert any("open_clip_torch" in line and "open-clip" in line for line in real("facellm"))
+
+
+def test_a_torchvision_that_does_not_fit_is_to_go(monkeypatch, tmp_path):
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator nms does not exist')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torchvision", raising=False)
+    real = metadata.version
+    monkeypatch.setattr(
+        metadata, "version", lambda name: "0.28.0" if name == "torchvision" else real(name)
+    )
+    found = doctor_command.torchvision()
+    assert found.state == MISSING
+    assert "torchvision 0.28.0 does not fit torch (operator nms" in found.text
+    assert "open_clip included" in found.text
+    assert "uninstall -y torchvision" in found.mend
 
 
 def test_an_opencv_without_cascades_is_found(monkeypatch, tiny_checkpoint):

@@ -9,8 +9,9 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
+from facellm.adapter_file import ADAPTER
 from facellm.bases import from_bases
-from facellm.checkpoint import ADAPTER, load_checkpoint
+from facellm.checkpoint import load_checkpoint
 from facellm.conversation import Conversation, TextPart, Turn
 from facellm.errors import FaceLLMError
 from facellm.model import LORA_TARGETS

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facellm.errors import FaceLLMError
+from facellm.label_targets import TASK_OF_QUERY, readout_targets
 from facellm.parquet_pictures import RowGroups
 from facellm.prepared_crops import WHOLE
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
@@ -25,7 +26,6 @@ from ..run_config import TrainRun
 from ..sample import FaceImage, TrainingSample
 from .pictures import Wanted
 from .records import PICTURE_LEAF, Facts, Records
-from .targets import TASK_OF_QUERY, readout_targets
 from .tokens import TokenTable, token_table
 
 TOO_LONG = "longer than max_tokens"

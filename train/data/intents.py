@@ -31,6 +31,7 @@ INTENT_OF = {
     "measures": "why",
     "description": "describe",
     "nonverbal": "describe",
+    "conversation": "describe",
     "limits": "out_of_bounds",
     "inner_state": "out_of_bounds",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,4 +25,9 @@ class AnswerLoss:
         if not wanted.any():
             return None
         logits = out.hidden[:, :-1][wanted] @ out.output_weight.T.to(out.hidden.dtype)
-        return F.cross_entropy(logits.float(), batch.labels[:, 1:][wanted])
+        summed = F.cross_entropy(logits.float(), batch.labels[:, 1:][wanted], reduction="sum")
+        return summed / batch.amount(self.name, self.amounts(batch).to(summed.device))[0]
+
+    def amounts(self, batch: TrainBatch) -> Tensor:
+        """(1,): answer tokens."""
+        return torch.stack([(batch.labels[:, 1:] != IGNORE_INDEX).sum()]).float()
