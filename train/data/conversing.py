@@ -27,6 +27,7 @@ NO_PICTURE = np.zeros((1, 1, 3), np.uint8)  # of a face whose pixels come later
 NO_FACE = "no located face"
 UNEQUAL = "more pictures than faces"
 NO_READING = "no reading"
+UNSEEN = "reading without a picture"
 NO_ANSWER = "no answer at the end"
 _PLACE = re.compile(rf"{IMAGE}\n?")
 # Tracks whose messages are written with reserved tokens (``<FACE_12>``).
@@ -39,6 +40,9 @@ def conversation_text(
     processor: FaceLLMProcessor, facts: Facts, messages: Messages, *, with_reading: bool
 ) -> tuple[str, str]:
     """Text of a record with one ``<face>`` a face, or why it is left out.
+
+    A record may have readings and no pictures (``made readings``): their faces have a place in the
+    text too, and the tokeniser gives it no room.
 
     Args:
         processor: The product's.
@@ -56,13 +60,16 @@ def conversation_text(
     reason = misfit(places, facts)
     if reason or not messages or messages[-1]["role"] != "assistant":
         return "", reason or NO_ANSWER
-    readings = readings_of(facts) if with_reading else []
+    readings = readings_of(facts)
     if with_reading and facts.pictures and not readings:
         return "", NO_READING
-    faces = [FacePart(NO_PICTURE, None, reading_text(reading)) for reading in readings]
-    faces = faces or [FacePart(NO_PICTURE)] * len(facts.boxes) if places else []
-    turns = list(turns_of(facts, messages, faces, readings))
-    return processor.prompt_text(turns, complete=True), ""
+    if readings and not facts.pictures and not with_reading:
+        return "", UNSEEN
+    if with_reading:
+        faces = [FacePart(NO_PICTURE, None, reading_text(reading)) for reading in readings]
+    else:
+        faces, readings = [FacePart(NO_PICTURE)] * (len(facts.boxes) if places else 0), []
+    return processor.prompt_text(turns_of(facts, messages, faces, readings), complete=True), ""
 
 
 def misfit(places: int, facts: Facts) -> str:
@@ -80,10 +87,13 @@ def misfit(places: int, facts: Facts) -> str:
 
 
 def readings_of(facts: Facts) -> list[Reading]:
-    """Readings of the faces, left to right; none where the labels do not hold one for each."""
+    """Readings of the faces, left to right; none where the labels do not hold one for each.
+
+    Without pictures there are as many faces as readings.
+    """
     given = facts.labels.get("reading")
     listed = given if isinstance(given, list) else [given] if given else []
-    if len(listed) != len(facts.boxes):
+    if facts.pictures and len(listed) != len(facts.boxes):
         return []
     try:
         return [Reading.from_dict(reading) for reading in listed]
@@ -99,15 +109,16 @@ def turns_of(
     intents = iter(intents_of(facts.task, facts.labels, answers))
     left, turns = list(faces), []
     places = sum(message["content"].count(IMAGE) for message in messages)
-    each = len(faces) if places == 1 else 1
+    each = len(faces) if places <= 1 else 1
     safe = str if facts.task in _TOKEN_TASKS else neutralise
-    for message in messages:
+    for index, message in enumerate(messages):
         text, count = _PLACE.subn("", message["content"])
         text = safe(text)
         if message["role"] == "assistant":
             said = to_pointers(text, readings) if readings else text
             turns.append(Turn("assistant", (TextPart(f"<ask_{next(intents)}>{said}"),)))
         else:
+            count = count or int(index == 0 and not places)
             shown, left = left[: count * each], left[count * each :]
             turns.append(Turn(message["role"], (*shown, TextPart(text))))
     return turns

@@ -24,6 +24,8 @@ INTENT_OF = {
     "one_unit": "action_units",
     "age_group": "age",
     "attributes": "describe",
+    "age_and_gender": "describe",
+    "gender_check": "gender",
     "one_attribute": "describe",
     "forgery_family": "deepfake",
     "forgery_region": "deepfake",

@@ -36,7 +36,7 @@ class TokenTable:
     """Ids of N records, in order.
 
     Attributes:
-        ids: (I,) int32, P placeholders a face.
+        ids: (I,) int32, P placeholders a face (none where there is no picture).
         starts: (N + 1,) int64; an empty stretch where a record is left out.
         reasons: (N,) why a record is left out; empty where it is not.
     """
@@ -94,11 +94,11 @@ def tokenise(
     texts = _texts(records, numbers, processor, with_reading)
     chunks, lengths, reasons = [], [0], []
     while group := list(islice(texts, AT_ONCE)):
-        said = [text for text, _ in group]
+        said = [text for text, _, _ in group]
         listed = processor.tokenizer(said, add_special_tokens=False)["input_ids"]
-        for ids, (_, reason) in zip(listed, group, strict=True):
+        for ids, (_, reason, room) in zip(listed, group, strict=True):
             flat = np.asarray(ids, np.int32)
-            faces = np.where(flat == processor.image_token_id, processor.n_patches, 1)
+            faces = np.where(flat == processor.image_token_id, room, 1)
             chunks.append(np.repeat(flat, faces))
             lengths.append(len(chunks[-1]))
             reasons.append(reason)
@@ -108,13 +108,15 @@ def tokenise(
 
 def _texts(
     records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, with_reading: bool
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, str, int]]:
+    """Text of each record, why it is left out, and the tokens a face of it takes."""
     for number, messages in records.messages(numbers):
         facts = records.facts(number)
         try:
-            yield conversing.conversation_text(
+            text, reason = conversing.conversation_text(
                 processor, facts, messages, with_reading=with_reading
             )
+            yield text, reason, processor.n_patches if facts.pictures else 0
         except FaceLLMError as error:
             raise FaceLLMError(f"{records.where(number)}: {error}") from error
 
