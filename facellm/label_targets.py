@@ -91,7 +91,7 @@ def _targets(labels: Mapping[str, Any]) -> Iterator[tuple[str, Target]]:
     elif labels.get("age_range") is not None:
         low, high = (int(_number(year, "age_range", 0, MAX_AGE)) for year in labels["age_range"])
         years = [_age(year) for year in range(low, max(low, high) + 1)]
-        yield "age", np.mean(years, axis=0, dtype=np.float32)
+        yield "age", np.stack(years).mean(axis=0)
     for query, label in _YES_NO.items():
         if labels.get(label) is not None:
             yield query, _one_of(2, int(bool(labels[label])))

@@ -30,6 +30,7 @@ NO_PICTURE = np.zeros((1, 1, 3), np.uint8)  # of a face whose pixels come later
 NO_FACE = "no located face"
 UNEQUAL = "more pictures than faces"
 NO_READING = "no reading"
+UNSEEN = "reading without a picture"
 NO_ANSWER = "no answer at the end"
 _PLACE = re.compile(rf"{IMAGE}\n?")
 # Tracks whose messages are written with reserved tokens (``<FACE_12>``).
@@ -56,6 +57,9 @@ def conversation_text(
 ) -> tuple[str, str]:
     """Text of a record with one ``<face>`` a face, or why it is left out.
 
+    A record may have readings and no pictures (``made readings``): their faces have a place in the
+    text too, and the tokeniser gives it no room.
+
     Args:
         processor: The product's.
         facts: The record.
@@ -72,14 +76,16 @@ def conversation_text(
     reason = misfit(places, facts)
     if reason or not messages or messages[-1]["role"] != "assistant":
         return "", reason or NO_ANSWER
-    readings = readings_of(facts) if manner.with_reading else []
+    readings = readings_of(facts)
     if manner.with_reading and facts.pictures and not readings:
         return "", NO_READING
-    contexts = [reading_text(reading) for reading in readings]
+    if readings and not facts.pictures and not manner.with_reading:
+        return "", UNSEEN
+    contexts = [reading_text(reading) for reading in readings] if manner.with_reading else []
     faces = [FacePart(NO_PICTURE, None, context) for context in contexts]
-    faces = faces or [FacePart(NO_PICTURE)] * (len(facts.boxes) if places else 0)
-    turns = list(turns_of(facts, messages, faces, readings))
-    text = processor.prompt_text(turns, complete=True)
+    if not manner.with_reading:
+        faces, readings = [FacePart(NO_PICTURE)] * (len(facts.boxes) if places else 0), []
+    text = processor.prompt_text(turns_of(facts, messages, faces, readings), complete=True)
     if manner.echo and len(contexts) == 1:
         text += echo_text(contexts[0], np.random.default_rng(zlib.crc32(facts.id.encode())))
     return text, ""
@@ -102,8 +108,7 @@ def misfit(places: int, facts: Facts) -> str:
 def readings_of(facts: Facts) -> list[Reading]:
     """Readings of the faces, left to right; none where the labels do not hold one for each.
 
-    A record without pictures may hold readings of faces that nobody sees: its text has no
-    placeholders then.
+    Without pictures there are as many faces as readings, which nobody sees.
     """
     given = facts.labels.get("reading")
     listed = given if isinstance(given, list) else [given] if given else []
@@ -125,14 +130,14 @@ def turns_of(
     places = sum(message["content"].count(IMAGE) for message in messages)
     each = len(faces) if places <= 1 else 1
     safe = str if facts.task in _TOKEN_TASKS else neutralise
-    for message in messages:
+    for index, message in enumerate(messages):
         text, count = _PLACE.subn("", message["content"])
         text = safe(text)
         if message["role"] == "assistant":
             said = to_pointers(text, readings) if readings else text
             turns.append(Turn("assistant", (TextPart(f"<ask_{next(intents)}>{said}"),)))
         else:
-            count = count if places else 1  # unseen faces stand before the first question
+            count = count or int(index == 0 and not places)
             shown, left = left[: count * each], left[count * each :]
             turns.append(Turn(message["role"], (*shown, TextPart(text))))
     return turns

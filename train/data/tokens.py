@@ -10,7 +10,7 @@ Legend: N records, I ids of all of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -37,7 +37,7 @@ class TokenTable:
     """Ids of N records, in order.
 
     Attributes:
-        ids: (I,) int32, P placeholders a face.
+        ids: (I,) int32, P placeholders a face (none where there is no picture).
         starts: (N + 1,) int64; an empty stretch where a record is left out.
         reasons: (N,) why a record is left out; empty where it is not.
     """
@@ -57,7 +57,7 @@ class TokenTable:
 
 
 def token_table(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, manner: Manner
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
 ) -> TokenTable:
     """Ids of some records of a corpus, from the cache where they lie there.
 
@@ -89,7 +89,7 @@ def token_table(
 
 
 def tokenise(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, manner: Manner
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
 ) -> TokenTable:
     """The same without a cache."""
     texts = _texts(records, numbers, processor, manner)
@@ -97,10 +97,9 @@ def tokenise(
     while group := list(islice(texts, AT_ONCE)):
         said = [text for text, _, _ in group]
         listed = processor.tokenizer(said, add_special_tokens=False)["input_ids"]
-        for ids, (_, reason, seen) in zip(listed, group, strict=True):
+        for ids, (_, reason, room) in zip(listed, group, strict=True):
             flat = np.asarray(ids, np.int32)
-            patches = processor.n_patches if seen else 0  # of an unseen face, the reading alone
-            faces = np.where(flat == processor.image_token_id, patches, 1)
+            faces = np.where(flat == processor.image_token_id, room, 1)
             chunks.append(np.repeat(flat, faces))
             lengths.append(len(chunks[-1]))
             reasons.append(reason)
@@ -109,19 +108,20 @@ def tokenise(
 
 
 def _texts(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, manner: Manner
-) -> Iterator[tuple[str, str, bool]]:
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
+) -> Iterator[tuple[str, str, int]]:
+    """Text of each record, why it is left out, and the tokens a face of it takes."""
     for number, messages in records.messages(numbers):
         facts = records.facts(number)
         try:
             text, reason = conversing.conversation_text(processor, facts, messages, manner)
+            yield text, reason, processor.n_patches if facts.pictures else 0
         except FaceLLMError as error:
             raise FaceLLMError(f"{records.where(number)}: {error}") from error
-        yield text, reason, bool(facts.pictures)
 
 
 def digest_of(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, manner: Manner
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
 ) -> str:
     """Of all that ids depend on: corpus, selection, tokenizer, template, the code between."""
     tokenizer = processor.tokenizer
