@@ -12,13 +12,11 @@ Resumes from ``<out>/checkpoint.pt``; every step's batch depends on seed and ste
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AutoTokenizer
 
+from facellm.errors import FaceLLMError
 from facellm.folders import default_cache
 from facellm.fusion import FaceRegionGuidedCrossAttention
 from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS, MAX_AGE
@@ -35,12 +34,14 @@ from facellm.prepared import landmark_square
 from facellm.vision import ConvHybridTower
 
 from .batches import EncoderBatches
-from .encoder_config import EncoderRun, load_encoder_run
+from .encoder_config import EncoderRun
 from .encoder_losses import WEIGHTS, TaskLoss, mixup, task_losses
 from .evaluate_encoder import evaluate
+from .loop.run_folder import RunFolder, record_of
 from .pretext import Captions, Pretext, read_captions
 
 FOLDER = "encoder"  # in the cache
+CHECKPOINT = "checkpoint.pt"
 SPECTRUM = 128  # hidden units of the tower's texture branch
 
 
@@ -137,7 +138,7 @@ def set_mean_shape(model: EncoderTrainee, source: EncoderBatches) -> None:
 
 def trained_encoder(folder: Path) -> EncoderTrainee:
     """The averaged weights that the stage left in ``folder``, for inference."""
-    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    state = torch.load(folder / CHECKPOINT, weights_only=True)
     encoder = EncoderTrainee().eval()
     encoder.load_state_dict(state["averaged"])
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -171,11 +172,11 @@ class EncoderTraining:
         groups = parameter_groups(nn.ModuleList([self.model, self.pretext]), run.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, run.lr, fused=True)
         self.step, self.seconds = 0, 0.0
-        if (out / "checkpoint.pt").is_file():
+        if (out / CHECKPOINT).is_file():
             self._resume()
 
     def _resume(self) -> None:
-        state = torch.load(self.out / "checkpoint.pt", weights_only=True)
+        state = torch.load(self.out / CHECKPOINT, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.pretext.load_state_dict(state.get("pretext", {}))
@@ -196,7 +197,7 @@ class EncoderTraining:
             "seconds": self.seconds,
         }
         torch.save(state, self.out / "checkpoint.tmp")
-        (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
+        (self.out / "checkpoint.tmp").replace(self.out / CHECKPOINT)
 
     def train(self, save_every: int = 250, evaluate_every: int = 500) -> None:
         """Run to ``run.steps``; prints losses, writes ``log.jsonl``."""
@@ -218,6 +219,8 @@ class EncoderTraining:
 
     def _one_step(self, batch: dict[str, Tensor]) -> dict[str, TaskLoss]:
         start = time.monotonic()
+        # Dropout is drawn from step and seed too: a resumed run ends with the same weights.
+        torch.manual_seed(self.run.seed * 1_000_003 + self.step)
         if self.run.mixup > 0:
             rng = np.random.default_rng((self.run.seed, self.step, 1))
             batch = mixup(batch, self.run.mixup, rng)
@@ -233,6 +236,11 @@ class EncoderTraining:
             tower, seed = self.model.vision_tower, self.run.seed + self.step
             beside = self.pretext.losses(tower, batch, patches, seed)
             total = torch.stack([*parts, *beside.values()]).sum()
+            if not torch.isfinite(total):
+                raise FaceLLMError(
+                    f"step {self.step}: the loss is {float(total)}; {self.out / CHECKPOINT} holds "
+                    "what was learned before"
+                )
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
@@ -258,20 +266,23 @@ class EncoderTraining:
             file.write(json.dumps(row) + "\n")
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line of the stage."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("config", type=Path)
-    parser.add_argument("--corpus", default="")
-    parser.add_argument("--cache", type=Path, default=default_cache())
-    parser.add_argument("--out", type=Path, default=None)
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
-    run = load_encoder_run(args.config)
-    run = replace(run, corpus=args.corpus or run.corpus)
-    EncoderTraining(run, args.cache, args.out or args.cache / FOLDER).train()
+def train_encoder(run: EncoderRun, out: Path, *, resume: bool, cache: Path | None = None) -> Path:
+    """Run the stage, or go on with it, in the folder ``out``.
 
+    Args:
+        run: Its config.
+        out: New, or with ``resume`` the folder of the same run.
+        resume: Go on from the last checkpoint.
+        cache: Folder of prepared sets; the default cache where None.
 
-if __name__ == "__main__":
-    main()
+    Returns:
+        The checkpoint with the averaged weights.
+
+    Raises:
+        FaceLLMError: If the folder is another run's, sets are missing or the loss is no number.
+    """
+    folder = RunFolder(out)
+    with folder.locked():
+        folder.open(record_of(run, 1), resume=resume)
+        EncoderTraining(run, cache or default_cache(), out).train()
+    return out / CHECKPOINT

@@ -5,6 +5,7 @@ Example: ``facellm/train/configs/default-encoder.yaml``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -127,6 +128,6 @@ class EncoderRun:
         return asdict(self)
 
 
-def load_encoder_run(path: Path) -> EncoderRun:
-    """Read a config; see ``read_yaml`` for what is refused."""
-    return read_yaml(path, EncoderRun)
+def load_encoder_run(path: Path, changes: Iterable[str] = ()) -> EncoderRun:
+    """Read a config and ``key=value`` over it; see ``read_yaml`` for what is refused."""
+    return read_yaml(path, EncoderRun, changes)

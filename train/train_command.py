@@ -88,6 +88,8 @@ def main(argv: list[str]) -> int:
     args = new_train_parser().parse_intermixed_args(argv)
     if args.model is not None:
         raise FaceLLMError("train takes its start from the config: --set model.start=FOLDER")
+    if stage_of(config_path(args.config)) == "encoder":
+        return encode(args)
     run = run_of_arguments(args)
     if args.dry_run:
         from .dry_run import report  # type: ignore[import-not-found]
@@ -104,6 +106,35 @@ def main(argv: list[str]) -> int:
     model = train(TrainJob(run, args.out, resume=args.resume, quiet=args.quiet))
     if not args.quiet and launched()[0] == 0:
         print(model)
+    return 0
+
+
+def stage_of(path: Path) -> str:
+    """Stage of a config; empty where it says none, which the strict reader then tells."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return ""
+    return str(content.get("stage", "")) if isinstance(content, dict) else ""
+
+
+def encode(args: argparse.Namespace) -> int:
+    """The stage ``encoder``, which has a config and a loop of its own."""
+    from .encoder import EncoderTrainee, train_encoder
+    from .encoder_config import load_encoder_run
+
+    if args.report_to not in (None, "none"):
+        raise FaceLLMError(f"--report-to {args.report_to}: the stage encoder writes OUT/log.jsonl")
+    run = load_encoder_run(config_path(args.config), args.changes)
+    if args.dry_run:
+        count = sum(parameter.numel() for parameter in EncoderTrainee().parameters())
+        print(f"encoder: {count:,} parameters, {run.steps} steps of {run.batch} pictures")
+        return 0
+    if args.out is None:
+        raise FaceLLMError("where to? give a folder with -o")
+    print(train_encoder(run, args.out, resume=args.resume))
     return 0
 
 

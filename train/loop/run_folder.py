@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from facellm.atomic import PART, read_json, told_in_words, write_json
+from facellm.differences import differences, flat
 from facellm.errors import FaceLLMError
 
+from ..encoder_config import EncoderRun
 from ..run_config import TrainRun
 from .ds_config import own_config
 
@@ -37,19 +39,18 @@ class RunFolder:
         self.run_file, self.log_file = path / "run.json", path / "log.jsonl"
         self.model = path / "model"
 
-    def open(self, run: TrainRun, world: int, *, resume: bool) -> None:
+    def open(self, record: dict[str, Any], *, resume: bool) -> None:
         """Make the folder this run's, or find that it already is.
 
         Args:
-            run: Its config.
-            world: Number of ranks.
+            record: What may not differ between the parts of the run (``record_of``).
             resume: Go on with what is there.
 
         Raises:
             FaceLLMError: If it holds anything and ``resume`` is not given, if it is another run's
                 (the differences are listed), or if it cannot be made.
         """
-        mine = json.loads(json.dumps(record_of(run, world)))
+        mine = json.loads(json.dumps(record))
         if self.run_file.is_file():
             if not resume:
                 raise FaceLLMError(f"{self.path}: already holds a run; --resume goes on with it")
@@ -65,11 +66,10 @@ class RunFolder:
             raise FaceLLMError(f"{self.path}: is not empty and no run ({', '.join(strange[:3])})")
 
     def _check(self, there: dict[str, Any], mine: dict[str, Any]) -> None:
-        old, new = flat(there), flat(mine)
         different = [
-            f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
-            for name in sorted({*old, *new})
-            if old.get(name) != new.get(name) and not name.startswith("config.keep.")
+            told
+            for told in differences(flat(there), flat(mine))
+            if not told.startswith("config.keep.")
         ]
         if different:
             raise FaceLLMError(
@@ -108,23 +108,9 @@ def load_record(path: Path) -> dict[str, Any]:
     return read_json(path / "run.json")
 
 
-def record_of(run: TrainRun, world: int) -> dict[str, Any]:
+def record_of(run: TrainRun | EncoderRun, world: int) -> dict[str, Any]:
     """What may not differ between the parts of a run, JSON-ready; ``keep`` is left out of that."""
     record: dict[str, Any] = {"format": FORMAT, "config": run.to_dict(), "ranks": world}
-    if run.engine.config:
+    if isinstance(run, TrainRun) and run.engine.config:
         record["deepspeed"] = own_config(Path(run.engine.config))
     return record
-
-
-def flat(value: Any, name: str = "") -> dict[str, Any]:
-    """A tree of dicts and lists -> one dict: ``{"config.data.corpora.0": ...}``."""
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    else:
-        return {name: value}
-    found: dict[str, Any] = {}
-    for key, inner in items:
-        found |= flat(inner, f"{name}.{key}" if name else str(key))
-    return found

@@ -41,7 +41,7 @@ from .job import Stream, TrainJob
 from .random_states import seed_all
 from .ranks import Ranks, find_ranks
 from .rates import rate_at, steps_of
-from .run_folder import RunFolder
+from .run_folder import RunFolder, record_of
 from .single import SingleEngine
 from .telling import StepFacts, Teller
 from .validation import valid_losses
@@ -86,7 +86,7 @@ def claimed(job: TrainJob, ranks: Ranks) -> Iterator[RunFolder]:
         yield folder
         return
     with folder.locked():
-        folder.open(job.run, ranks.world, resume=job.resume)
+        folder.open(record_of(job.run, ranks.world), resume=job.resume)
         ranks.wait()
         yield folder
 
