@@ -11,7 +11,8 @@ A switch is one or more changes of the config (``--set`` of ``facellm train``), 
 spaces, or a name of ``ablation_edits.EDITS``. Both arms have the same seed, data and steps. The
 interval is a paired bootstrap over the held-out faces of the difference averaged over the seeds;
 it says how sure the difference is on other faces, not with other seeds, so each seed's difference
-stands beside it. Scores are of the validation split; the test split needs ``--test``.
+stands beside it. Scores are of the validation split, ``keep.valid_rows`` faces of it at most; the
+test split needs ``--test``.
 
 The folder keeps the scores of every arm and takes up where it was killed; models are not kept.
 """
@@ -138,9 +139,11 @@ def compare(switch: str, pairs: dict[int, tuple[Scores, Scores]]) -> list[Line]:
         pairs: Seed -> scores with and without it.
 
     Raises:
-        FaceLLMError: If two arms were scored on different faces.
+        FaceLLMError: If two arms were scored on different faces, or on none.
     """
     first = next(iter(pairs.values()))[1]
+    if not first:
+        raise FaceLLMError(f"{switch}: no held-out face was scored; see keep.valid_rows")
     lines = []
     for metric in sorted(first):
         names = sorted(first[metric])
@@ -182,7 +185,8 @@ def train_and_score(arm: Arm, folder: Path, makers: Makers) -> Scores:
         makers: The product's; the arm's edit is put over them.
     """
     edited = EDITS[arm.edit](makers) if arm.edit else makers
-    trained = train(TrainJob(arm.run, folder, resume=folder.is_dir(), makers=edited))
+    plan = replace(arm.run, keep=replace(arm.run.keep, valid_rows=0))
+    trained = train(TrainJob(plan, folder, resume=folder.is_dir(), makers=edited))
     gc.collect()  # the trained model, before it is built again
     ready = replace(arm.run, model=ModelConfig(start=str(trained)), lora=LoraSettings())
     # No adapter is trained on: what it adds is merged. Pictures are looked at, answers left alone.

@@ -36,7 +36,8 @@ from .default_model import new_processor
 from .encoder import FOLDER, EncoderTrainee, trained_encoder
 from .features import head_distributions
 from .run_config import TrainRun
-from .run_sections import DataConfig, LossesConfig, ModelConfig, RatesConfig
+from .run_losses import LossesConfig
+from .run_sections import DataConfig, ModelConfig, RatesConfig
 from .sample import FaceImage
 
 SPLITS = ("train", "valid")

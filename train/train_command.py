@@ -45,7 +45,7 @@ EXAMPLES = """\
 CONSOLIDATING = "Write OUT/model from the last checkpoint of a run; ZeRO's parts are put together."
 CONSOLIDATE_EXAMPLES = """\
   facellm train consolidate runs/faces
-  facellm train consolidate runs/short --quiet
+  facellm train consolidate runs/short
 """
 
 

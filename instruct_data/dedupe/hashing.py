@@ -88,11 +88,12 @@ def medians(thumbs: Thumbs, rows: NDArray[np.int64]) -> Floats:
     places = np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(np.int64)
     if not len(places):
         return np.zeros(BITS, np.float32)
-    blocks = [
-        centre_frequencies(thumbs[rows[places[start : start + BLOCK]]])
-        for start in range(0, len(places), BLOCK)
-    ]
-    found = np.median(np.concatenate(blocks), axis=0)
+    waves = np.zeros((len(places), BITS), np.float32)
+    for start in range(0, len(places), BLOCK):
+        part = slice(start, start + BLOCK)
+        waves[part] = centre_frequencies(thumbs[rows[places[part]]])
+        let_go(thumbs)
+    found = np.median(waves, axis=0)
     return np.where(ODD, 0, found * (len(places) / (len(places) + FEW))).astype(np.float32)
 
 

@@ -22,6 +22,7 @@ from example_commands import (
 )
 from openai_endpoint import serving
 from PIL import Image
+from train_corpora import face_corpus, face_records
 
 from facellm.assistant import FaceAssistant
 from facellm.checkpoint import SHIPPED
@@ -59,6 +60,11 @@ def folder(photo, tiny_checkpoint, tmp_path_factory):
     write_gif(folder / "clip.gif", frames, 200)
     shutil.copytree(tiny_checkpoint, folder / "my-weights")
     (folder / "corpus.yaml").write_text(CORPUS)
+    records = [
+        r for split in ("train", "valid") for r in face_records(2, source=split, split=split)
+    ]
+    face_corpus(folder / "faces-data", records)
+    (folder / "faces.yaml").write_text(FACES)
     return folder
 
 
@@ -68,6 +74,15 @@ shard_rows: 8
 sources: [{reader: "corpus_toys:read_toys", path: toys, faces: none}]
 annotators: ["corpus_toys:LabelAnnotator"]
 dedupe: "corpus_toys:SameBytes"
+"""
+
+
+FACES = """\
+stage: region
+model: {start: my-weights}
+data: {corpora: [faces-data/corpus], pictures: faces-data/pictures, max_tokens: 512, workers: 0}
+rates: {region_attention: 1.0e-4}
+schedule: {steps: 2, micro_batch: 1, global_batch: 1}
 """
 
 
@@ -111,6 +126,8 @@ def run(folder, toy, monkeypatch, request):
 def prepare(command):
     """What an example of ``facellm build`` takes for granted, in the folder."""
     words = command.split()
+    if words[:2] == ["facellm", "train"]:
+        prepare_training(words[2:])
     if words[:2] != ["facellm", "build"]:
         return
     if "-o" in words and words[2] in ("export", "import"):
@@ -122,6 +139,14 @@ def prepare(command):
     elif words[2] == "export" and not Path("corpus/counts.json").exists():
         assert main(["build", "corpus.yaml", "-o", "corpus/", "--quiet"]) == 0
     elif words[2] == "corpus.yaml" and "--resume" not in words:
+        shutil.rmtree(words[words.index("-o") + 1], ignore_errors=True)
+
+
+def prepare_training(words):
+    """Where a run begins its folder is new; to consolidate one there must be one."""
+    if words[0] == "consolidate" and not Path(words[1]).exists():
+        assert main(["train", "faces.yaml", "-o", words[1], "--quiet"]) == 0
+    elif "-o" in words and "--resume" not in words:
         shutil.rmtree(words[words.index("-o") + 1], ignore_errors=True)
 
 

@@ -212,7 +212,7 @@ def fork_rank(job, rank, world):
         toy_run(job["words"])
         code = 0
     except SystemExit as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
     except BaseException:
         traceback.print_exc()
     finally:
@@ -238,7 +238,8 @@ def main():
     if importlib.util.find_spec("deepspeed"):  # imported before the forks
         importlib.import_module("deepspeed")
     for line in sys.stdin:
-        print(json.dumps(run_forked(json.loads(line))), flush=True)
+        sys.stdout.write(json.dumps(run_forked(json.loads(line))) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -128,6 +128,8 @@ def test_seeds_are_averaged_face_by_face():
 def test_arms_scored_on_other_faces_are_refused():
     with pytest.raises(FaceLLMError, match="age: one arm was scored on 1 faces, another on 2"):
         compare("x=1", {0: ({"age": {"a": 1.0}}, {"age": {"a": 1.0, "b": 2.0}})})
+    with pytest.raises(FaceLLMError, match=r"no held-out face was scored; see keep\.valid_rows"):
+        compare("x=1", {0: ({}, {})})
     with pytest.raises(FaceLLMError, match="not the same ones"):
         compare("x=1", {0: ({"age": {"c": 1.0}}, {"age": {"a": 1.0}})})
 
@@ -195,9 +197,9 @@ def test_a_switch_that_changes_nothing_is_refused(plan, tmp_path):
 def makers(toy):
     usual = toy_makers()
 
-    def new_stream(run, processor, *, rank=0, world=1, split="train"):
+    def new_stream(run, processor, *, split="train", **options):
         if split == "train":
-            return usual.new_stream(run, processor, rank=rank, world=world, split=split)
+            return usual.new_stream(run, processor, split=split, **options)
         return HeldOut(processor)
 
     return type(usual)(usual.build_model, usual.prepare_parts, new_stream)

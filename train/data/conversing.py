@@ -7,7 +7,9 @@ Example: ``<image>\nHow old?`` / ``About 34 years.`` of a record about age becom
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from facellm.processor import FaceLLMProcessor
 from facellm.prompts import neutralise
 from facellm.reading import Reading
 
+from .echo import echo_text
 from .intents import intents_of
 from .records import Facts
 
@@ -36,8 +39,21 @@ _TOKEN_TASKS = ("nonverbal",)
 Messages = Sequence[dict[str, str]]
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How records are told.
+
+    Attributes:
+        with_reading: Answers are written under the faces' readings.
+        echo: A single face's reading comes once more behind the conversation (``echo``).
+    """
+
+    with_reading: bool = False
+    echo: bool = False
+
+
 def conversation_text(
-    processor: FaceLLMProcessor, facts: Facts, messages: Messages, *, with_reading: bool
+    processor: FaceLLMProcessor, facts: Facts, messages: Messages, manner: Manner
 ) -> tuple[str, str]:
     """Text of a record with one ``<face>`` a face, or why it is left out.
 
@@ -48,7 +64,7 @@ def conversation_text(
         processor: The product's.
         facts: The record.
         messages: Its messages, ``{"role": ..., "content": ...}``.
-        with_reading: Answers are written under the faces' readings.
+        manner: Of telling.
 
     Returns:
         The text and "", or "" and a reason that is counted.
@@ -61,15 +77,18 @@ def conversation_text(
     if reason or not messages or messages[-1]["role"] != "assistant":
         return "", reason or NO_ANSWER
     readings = readings_of(facts)
-    if with_reading and facts.pictures and not readings:
+    if manner.with_reading and facts.pictures and not readings:
         return "", NO_READING
-    if readings and not facts.pictures and not with_reading:
+    if readings and not facts.pictures and not manner.with_reading:
         return "", UNSEEN
-    if with_reading:
-        faces = [FacePart(NO_PICTURE, None, reading_text(reading)) for reading in readings]
-    else:
+    contexts = [reading_text(reading) for reading in readings] if manner.with_reading else []
+    faces = [FacePart(NO_PICTURE, None, context) for context in contexts]
+    if not manner.with_reading:
         faces, readings = [FacePart(NO_PICTURE)] * (len(facts.boxes) if places else 0), []
-    return processor.prompt_text(turns_of(facts, messages, faces, readings), complete=True), ""
+    text = processor.prompt_text(turns_of(facts, messages, faces, readings), complete=True)
+    if manner.echo and len(contexts) == 1:
+        text += echo_text(contexts[0], np.random.default_rng(zlib.crc32(facts.id.encode())))
+    return text, ""
 
 
 def misfit(places: int, facts: Facts) -> str:
@@ -89,7 +108,7 @@ def misfit(places: int, facts: Facts) -> str:
 def readings_of(facts: Facts) -> list[Reading]:
     """Readings of the faces, left to right; none where the labels do not hold one for each.
 
-    Without pictures there are as many faces as readings.
+    Without pictures there are as many faces as readings, which nobody sees.
     """
     given = facts.labels.get("reading")
     listed = given if isinstance(given, list) else [given] if given else []

@@ -19,16 +19,21 @@ from numpy.typing import NDArray
 from facellm.errors import FaceLLMError
 from facellm.folders import default_data
 from facellm.label_targets import TASK_OF_QUERY, readout_targets
+from facellm.labels import ACTION_UNITS
 from facellm.parquet_pictures import RowGroups
 from facellm.prepared_crops import WHOLE, WHOLE_KEY
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
+from facellm.stored_readings import StoredReadings, face_key
 
 from ..run_config import TrainRun
 from ..sample import FaceImage, TrainingSample
+from .conversing import Manner
+from .echo import echo_labels
 from .pictures import Wanted
 from .records import PICTURE_LEAF, Facts, Records
 from .tokens import TokenTable, token_table
 
+UNIT_QUERIES = frozenset(f"au{number}" for number in ACTION_UNITS)
 TOO_LONG = "longer than max_tokens"
 NO_TARGET = "face without a labelled query"
 SEEN = "face that an earlier corpus reads"
@@ -64,6 +69,7 @@ class CorpusSamples:
         self.run, self.processor = run, processor
         self.left_out: Counter[str] = Counter()
         tasks, data = set(TASK_OF_QUERY.values()), run.data
+        self._teacher = StoredReadings.load(Path(data.teacher)) if data.teacher else None
         self._without = set(data.leave_out_tasks)
         self._without |= tasks - set(data.tasks) if data.tasks else set()
         self._seen: set[tuple[str, bytes]] = set()
@@ -121,7 +127,7 @@ class CorpusSamples:
             records,
             numbers if learned else numbers[:0],
             self.processor,
-            with_reading=data.context == "reading",
+            Manner(data.context == "reading", data.echo),
         )
         for reason, count in Counter(tokens.reasons[tokens.reasons != ""].tolist()).items():
             self._leave_out(reason, count)
@@ -175,10 +181,21 @@ class CorpusSamples:
         return np.array(found, np.int64)
 
     def _targets(self, records: Records, number: int) -> dict[str, NDArray[np.float32]]:
+        """What a face is labelled with; what it is not, as the teacher read it."""
         try:
-            return readout_targets(records.labels(number), self._without)
+            labelled = readout_targets(records.labels(number), self._without)
         except (FaceLLMError, TypeError, ValueError) as error:
             raise FaceLLMError(f"{records.where(number)}: {error}") from error
+        key = face_key(records.columns["pictures"][number][0]["path"].as_py(), 0)
+        if self._teacher is None or key not in self._teacher.places:
+            return labelled
+        taught = {
+            query: shares
+            for query, shares in self._teacher.distributions(key).items()
+            if TASK_OF_QUERY[query] not in self._without
+        }
+        kept = {query: shares for query, shares in labelled.items() if query not in UNIT_QUERIES}
+        return {**taught, **kept}
 
     def _leave_out(self, reason: str, count: int) -> None:
         if count:
@@ -189,10 +206,13 @@ class CorpusSamples:
         place = int(corpus.answers[index])
         number = int(corpus.numbers[place])
         facts, ids = corpus.records.facts(number), corpus.tokens.of(place)
+        labels = self.processor.answer_labels(ids)
+        if self.run.data.echo:
+            labels = echo_labels(ids, labels, self.processor)
         return TrainingSample(
             id=facts.id,
             input_ids=ids,
-            labels=self.processor.answer_labels(ids),
+            labels=labels,
             images=tuple(self._images(part, number, facts)),
             task=facts.task,
             source=facts.source,

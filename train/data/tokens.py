@@ -24,7 +24,8 @@ from facellm.errors import FaceLLMError
 from facellm.folders import default_cache
 from facellm.processor import FaceLLMProcessor
 
-from . import conversing, intents
+from . import conversing, echo, intents
+from .conversing import Manner
 from .records import Records
 
 KEPT_FROM = 5000  # records: fewer are tokenised again sooner than they are looked up
@@ -56,7 +57,7 @@ class TokenTable:
 
 
 def token_table(
-    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, *, with_reading: bool
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
 ) -> TokenTable:
     """Ids of some records of a corpus, from the cache where they lie there.
 
@@ -64,11 +65,11 @@ def token_table(
         records: The corpus.
         numbers: Which, rising.
         processor: The product's.
-        with_reading: See ``conversing``.
+        manner: See ``conversing``.
     """
     if len(numbers) < KEPT_FROM:
-        return tokenise(records, numbers, processor, with_reading=with_reading)
-    digest = digest_of(records, numbers, processor, with_reading)
+        return tokenise(records, numbers, processor, manner)
+    digest = digest_of(records, numbers, processor, manner)
     base = default_cache() / "tokens"
     try:
         base.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def token_table(
         raise FaceLLMError(f"{base}: cannot be made ({error}); set FACELLM_CACHE") from error
     file = base / f"{digest}.npz"
     if not file.is_file():
-        table = tokenise(records, numbers, processor, with_reading=with_reading)
+        table = tokenise(records, numbers, processor, manner)
         with atomic_file(file) as out:
             np.savez(out, ids=table.ids, starts=table.starts, reasons=table.reasons)
         return table
@@ -88,10 +89,10 @@ def token_table(
 
 
 def tokenise(
-    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, *, with_reading: bool
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
 ) -> TokenTable:
     """The same without a cache."""
-    texts = _texts(records, numbers, processor, with_reading)
+    texts = _texts(records, numbers, processor, manner)
     chunks, lengths, reasons = [], [0], []
     while group := list(islice(texts, AT_ONCE)):
         said = [text for text, _, _ in group]
@@ -107,22 +108,20 @@ def tokenise(
 
 
 def _texts(
-    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, with_reading: bool
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
 ) -> Iterator[tuple[str, str, int]]:
     """Text of each record, why it is left out, and the tokens a face of it takes."""
     for number, messages in records.messages(numbers):
         facts = records.facts(number)
         try:
-            text, reason = conversing.conversation_text(
-                processor, facts, messages, with_reading=with_reading
-            )
+            text, reason = conversing.conversation_text(processor, facts, messages, manner)
             yield text, reason, processor.n_patches if facts.pictures else 0
         except FaceLLMError as error:
             raise FaceLLMError(f"{records.where(number)}: {error}") from error
 
 
 def digest_of(
-    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, with_reading: bool
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
 ) -> str:
     """Of all that ids depend on: corpus, selection, tokenizer, template, the code between."""
     tokenizer = processor.tokenizer
@@ -132,7 +131,7 @@ def digest_of(
     template = processor.chat_template or tokenizer.chat_template
     code = [
         Path(str(m.__file__)).read_bytes()
-        for m in (conversing, intents, context, pointers, prompts)
+        for m in (conversing, echo, intents, context, pointers, prompts)
     ]
     digest = hashlib.sha256()
     for part in (
@@ -141,7 +140,7 @@ def digest_of(
         np.asarray(numbers, np.int64).tobytes(),
         words.encode(),
         str(template).encode(),
-        f"{processor.n_patches} {with_reading}".encode(),
+        f"{processor.n_patches} {manner}".encode(),
         *code,
     ):
         digest.update(hashlib.sha256(part).digest())

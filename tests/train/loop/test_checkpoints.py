@@ -47,7 +47,7 @@ def test_a_failed_write_leaves_the_last_good_one(tmp_path):
         raise OSError(28, "No space left on device")
 
     new(tmp_path).save(Progress(2), write)
-    with pytest.raises(FaceLLMError, match="no room left on the disk.*go on with --resume"):
+    with pytest.raises(FaceLLMError, match=r"no room left on the disk.*go on with --resume"):
         new(tmp_path).save(Progress(4), fail)
     assert [step for step, _ in checkpoints_of(tmp_path)] == [2]
 

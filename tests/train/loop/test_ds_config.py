@@ -134,7 +134,7 @@ def test_what_contradicts_the_run_is_refused(change, message):
 def test_a_file_that_is_no_json_is_named(tmp_path):
     path = tmp_path / "zero2.json"
     path.write_text("{")
-    with pytest.raises(FaceLLMError, match="zero2.json: cannot be read as a DeepSpeed JSON"):
+    with pytest.raises(FaceLLMError, match=r"zero2.json: cannot be read as a DeepSpeed JSON"):
         own_config(path)
     path.write_text("[]")
     with pytest.raises(FaceLLMError, match="is a mapping, not list"):

@@ -177,7 +177,7 @@ class NoValid(ToyStream):
 
 
 def test_a_missing_validation_split_is_told_at_the_beginning(go, tmp_path):
-    with pytest.raises(FaceLLMError, match="--set keep.valid_rows=0 trains without it"):
+    with pytest.raises(FaceLLMError, match=r"--set keep.valid_rows=0 trains without it"):
         go(tmp_path / "run", stream=NoValid)
     assert not (tmp_path / "run" / "log.jsonl").exists()
     out = go(tmp_path / "run", "keep.valid_rows=0", "schedule.steps=6", resume=True, stream=NoValid)

@@ -26,7 +26,7 @@ class People:
     left_out: dict = {}  # noqa: RUF012
     dies_at = -1
 
-    def __init__(self, run, processor, *, rank=0, world=1, split="train"):
+    def __init__(self, run, processor, **options):
         self.processor = processor
 
     def micro_batches(self, step):
