@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facellm import context, pointers, prompts
+from facellm import context, pointers, prompts, shown
 from facellm.atomic import atomic_file
 from facellm.errors import FaceLLMError
 from facellm.folders import default_cache
@@ -131,7 +131,7 @@ def digest_of(
     template = processor.chat_template or tokenizer.chat_template
     code = [
         Path(str(m.__file__)).read_bytes()
-        for m in (conversing, echo, intents, context, pointers, prompts)
+        for m in (conversing, echo, intents, context, pointers, prompts, shown)
     ]
     digest = hashlib.sha256()
     for part in (
