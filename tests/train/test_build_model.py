@@ -168,6 +168,14 @@ def test_a_folder_without_a_model_and_a_name_nobody_has_are_errors(tmp_path, mon
         build_model(new_run("task", RATES, "some/model"))
 
 
+def test_folders_without_bases_or_a_tokenizer_are_errors_that_name_them(tmp_path):
+    empty = str(tmp_path)
+    with pytest.raises(FaceLLMError, match=f"{empty}.*no tokenizer"):
+        build_model(new_run("task", RATES, model=ModelConfig(tokenizer=empty)))
+    with pytest.raises(FaceLLMError, match=f"{empty} with {empty}"):
+        build_model(new_run("task", RATES, model=ModelConfig(vision=empty, language=empty)))
+
+
 def test_a_name_of_the_hub_is_fetched_whole(tiny_checkpoint, monkeypatch):
     import huggingface_hub
 

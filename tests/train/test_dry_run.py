@@ -164,6 +164,12 @@ def test_an_unknown_base_is_an_error_that_lists_the_known_ones():
     assert len(known_shapes()) == 5
 
 
+def test_a_folder_with_a_damaged_config_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(FaceLLMError, match=f"{tmp_path}: config cannot be read"):
+        report(joined(tmp_path, QWEN))
+
+
 def test_a_face_that_does_not_fit_a_row_is_an_error_with_both_numbers():
     run = TrainRun(
         "region",
