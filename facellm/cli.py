@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import logging
 import os
 import signal
 import sys
@@ -41,6 +42,7 @@ VERBS = {
     "show": "facellm.show_command:main",
     "timeline": "facellm.timeline_command:main",
     "build": "facellm.instruct_data.build_command:main",
+    "train": "facellm.train.train_command:main",
     "doctor": "facellm.doctor_command:main",
     "completion": "facellm.completion_command:main",
 }
@@ -57,6 +59,7 @@ verbs:
   show PHOTO -o PICTURE      draw boxes, points, regions, shares and what hiding a region does
   timeline CLIP -o FILE      draw expressions, units and pose of a clip over time (.html, .png)
   build CONFIG -o FOLDER     labelled faces in, an instruction corpus out
+  train CONFIG -o FOLDER     a corpus in, a trained model out; on one machine or by DeepSpeed
   doctor                     what is installed, what is missing and how to mend it
   completion SHELL           a script that completes verbs and options in bash, zsh or fish
 
@@ -207,6 +210,7 @@ def quiet_libraries() -> None:
     }
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns of kernels nobody asked for
     if not sys.warnoptions:
         import warnings
 

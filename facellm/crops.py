@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facellm.face import Face, Landmarks, Square, crop_image, square_around, square_crop
-from facellm.landmarks import LandmarkNet
+
+if TYPE_CHECKING:  # decoding processes cut crops and do without torch
+    from facellm.landmarks import LandmarkNet
 
 LEAST_QUALITY = 0.3  # face probability below which landmarks count as missing
 TILT_BOUND = 20.0  # degrees of roll the encoder was trained to take as it comes
@@ -35,14 +38,27 @@ def upright_crop(
     Returns:
         (size, size, 3) uint8; a face tilted by more than 20 degrees is turned upright.
     """
+    turned, square, _ = upright_square(image, face, size, whole=whole)
+    return crop_image(turned, square, size)
+
+
+def upright_square(
+    image: NDArray[np.uint8], face: Face, size: int, *, whole: bool = False
+) -> tuple[NDArray[np.uint8], Square, NDArray[np.float32] | None]:
+    """Where ``upright_crop`` cuts; its arguments.
+
+    Returns:
+        The picture, or the turned part of it around a tilted face; the square of it that becomes
+        the crop; the face's landmarks (68, 2) in its pixels, or None.
+    """
     height, width = image.shape[:2]
+    points = None if face.landmarks is None else face.landmarks.points
     if whole:
         side = min(height, width)
-        return crop_image(image, Square((width - side) / 2, (height - side) / 2, float(side)), size)
+        return image, Square((width - side) / 2, (height - side) / 2, float(side)), points
     square = square_crop(face)
     if face.landmarks is None or abs(tilt := eye_line_tilt(face.landmarks)) <= TILT_BOUND:
-        return crop_image(image, square, size)
-    tilt = eye_line_tilt(face.landmarks)
+        return image, square, points
     # Cut a wider square first, so that a 20 MP photograph is not turned for one face.
     wide = Square(square.left - square.side / 4, square.top - square.side / 4, square.side * 1.5)
     patch = crop_image(image, wide, 2 * size)
@@ -55,9 +71,9 @@ def upright_crop(
         borderMode=cv2.BORDER_REPLICATE,
     )
     matrix = cv2.getRotationMatrix2D((size, size), tilt, 1.0)
-    points = wide.to_unit(face.landmarks.points) * 2 * size
-    moved = points @ matrix[:, :2].T + matrix[:, 2]
-    return crop_image(turned, square_around(Landmarks(moved).box), size)  # type: ignore[arg-type]
+    unit = wide.to_unit(face.landmarks.points) * 2 * size
+    moved = (unit @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    return turned, square_around(Landmarks(moved).box), moved  # type: ignore[return-value]
 
 
 def crop_landmarks(

@@ -207,12 +207,16 @@ class FaceLLMProcessor(ProcessorMixin):
         if conversation.turns[-1].role != "assistant":
             raise ValueError("a training sample ends with the assistant's turn")
         ids = self.encode(self.prompt_text(conversation.turns, complete=True))
+        return {"input_ids": ids, "labels": self.answer_labels(ids)}
+
+    def answer_labels(self, ids: Sequence[int]) -> list[int]:
+        """Labels of a tokenised conversation: its ids, -100 outside the assistant's turns."""
         begin, end = self.token_id("<q_intent>"), self.token_id("<|end|>")
         labels, answering = [], False
         for index in ids:
             labels.append(index if answering else IGNORE_INDEX)
             answering = index == begin or (answering and index != end)
-        return {"input_ids": ids, "labels": labels}
+        return labels
 
     def answer_text(self, ids: Sequence[int]) -> str:
         """Words of an answer: its pointers rendered, control tokens (the intent) left out."""

@@ -11,23 +11,30 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from facellm.errors import FaceLLMError
+from facellm.yaml_changes import apply_changes, place_of
+
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 1e-4, which YAML 1.1 takes for a text
 
 
-def read_yaml(path: Path, kind: type[Any]) -> Any:
+def read_yaml(path: Path, kind: type[Any], changes: Iterable[str] = ()) -> Any:
     """Read a file as one dataclass.
 
     Args:
         path: The YAML file.
         kind: A dataclass; what its ``__post_init__`` refuses with ``ValueError`` is told with the
             line. One with ``from_text`` may also stand as plain text.
+        changes: ``section.key=value`` over what the file says, held to the same schema.
 
     Raises:
-        FaceLLMError: If the file is missing, is no YAML or does not fit; file and line are named.
+        FaceLLMError: If the file is missing, is no YAML or does not fit; file and line are named,
+            or the change that does not fit.
     """
     yaml = _yaml()
     try:
@@ -43,6 +50,7 @@ def read_yaml(path: Path, kind: type[Any]) -> Any:
         raise FaceLLMError(f"{path}{line}: not YAML: {problem}") from error
     if node is None:
         raise FaceLLMError(f"{path}: the file is empty")
+    apply_changes(node, changes, yaml)
     return _Reader(path, yaml).value(node, kind, kind.__name__)
 
 
@@ -61,7 +69,7 @@ class _Reader:
         self.path, self.yaml = path, yaml
 
     def error(self, node: Any, message: str) -> FaceLLMError:
-        return FaceLLMError(f"{self.path}:{node.start_mark.line + 1}: {message}")
+        return FaceLLMError(f"{place_of(node, self.path)}: {message}")
 
     def value(self, node: Any, kind: Any, name: str) -> Any:
         """A node as a value of an annotation."""
@@ -92,6 +100,8 @@ class _Reader:
             return value
         if kind is float and type(value) is int:
             return float(value)
+        if kind is float and isinstance(value, str) and node.style is None:
+            value = float(value) if _EXPONENT.fullmatch(value) else value
         if type(value) is not kind:  # a bool is no int here
             raise self.error(node, f"{name} is {kind.__name__}, not {self.shown(node)}")
         return value

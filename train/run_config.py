@@ -14,18 +14,19 @@ A learning rate of 0 freezes its part. Whole ones lie in ``facellm/train/configs
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from facellm.strict_yaml import read_yaml
 
+from .run_losses import LossesConfig
 from .run_sections import (
     DataConfig,
     EngineConfig,
     KeepConfig,
     LoraSettings,
-    LossesConfig,
     ModelConfig,
     RatesConfig,
     ScheduleConfig,
@@ -61,6 +62,17 @@ class TrainRun:
         return asdict(self)
 
 
-def load_run(path: Path) -> TrainRun:
-    """Read a config; see ``read_yaml`` for what is refused."""
-    return read_yaml(path, TrainRun)
+def load_run(path: Path, changes: Iterable[str] = ()) -> TrainRun:
+    """Read a config, with ``section.key=value`` over it; see ``read_yaml`` for what is refused."""
+    return read_yaml(path, TrainRun, changes)
+
+
+def run_of(record: dict[str, Any]) -> TrainRun:
+    """What ``TrainRun.to_dict`` gave, through JSON and back."""
+    kinds = get_type_hints(TrainRun)
+    sections = {
+        name: kinds[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+        for name, value in record.items()
+        if isinstance(value, dict)
+    }
+    return TrainRun(**record | sections)

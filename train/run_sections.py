@@ -52,6 +52,9 @@ class DataConfig:
         pictures: Folder that the pictures' paths in the corpora start from.
         context: ``reading``: answers are written under the face's reading, as in use (records
             whose labels hold none are left out and counted); ``none``: under the picture alone.
+        echo: A single face's reading comes once more behind its conversation (``data/echo``).
+        teacher: File of a model's readings (``own_readings``): queries a face has no label for are
+            learned from it, and action units always, where one level would say less. Empty: none.
         tasks: Only these tasks; all where empty.
         leave_out_sources: Sets never trained on (leave-one-source-out).
         leave_out_tasks: Tasks never trained on, readout targets included (leave-one-task-out).
@@ -62,12 +65,16 @@ class DataConfig:
         landmarks_dropped: Share of samples without landmarks.
         workers: Processes that decode pictures; 0 decodes in the trainer's own.
         features: Folder of cached features of a frozen tower (made when missing); empty: none.
-        limit: Records of each corpus at most; 0: all.
+        limit: Records of each corpus at most, spread evenly over it; 0: all.
+        augment: Crops are shifted and zoomed a little, and mirrored where nothing but a reading is
+            learned from them; never with ``features``.
     """
 
     corpora: tuple[str, ...]
     pictures: str = ""
     context: Literal["reading", "none"] = "none"
+    echo: bool = False
+    teacher: str = ""
     tasks: tuple[str, ...] = ()
     leave_out_sources: tuple[str, ...] = ()
     leave_out_tasks: tuple[str, ...] = ()
@@ -78,8 +85,11 @@ class DataConfig:
     workers: int = 1
     features: str = ""
     limit: int = 0
+    augment: bool = True
 
     def __post_init__(self) -> None:
+        if self.echo and self.context != "reading":
+            raise ValueError(f"echo needs context: reading, not {self.context}")
         if not self.corpora:
             raise ValueError("corpora is empty: there is nothing to train on")
         at_least(self, max_tokens=16, workers=0, limit=0)
@@ -186,33 +196,6 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True)
-class LossesConfig:
-    """Weight of every objective; 0 is off. Those above 0 by default are the product's own two.
-
-    Attributes:
-        answer: Cross-entropy of the answer tokens.
-        readout: Soft-target cross-entropy at the query tokens, votes and all.
-        neighbourhood: Targets smoothed over neighbouring pictures (LA-Net; PAPERS.md).
-        identity_adversary: Gradient reversal against telling people apart (FMAE-IAT; PAPERS.md).
-        au_attention: FRGCA's attention drawn to the regions of the units labelled present.
-    """
-
-    answer: float = 1.0
-    readout: float = 1.0
-    neighbourhood: float = 0.0
-    identity_adversary: float = 0.0
-    au_attention: float = 0.0
-
-    def __post_init__(self) -> None:
-        weights = asdict(self)
-        for name, weight in weights.items():
-            if weight < 0:
-                raise ValueError(f"weight of {name}, {weight}, is below 0")
-        if not any(weights.values()):
-            raise ValueError("every loss weighs 0: nothing is learned")
-
-
-@dataclass(frozen=True)
 class EngineConfig:
     """What runs the steps.
 
@@ -238,7 +221,7 @@ class KeepConfig:
         checkpoints: Last ones that are kept.
         log_every: Steps between lines of the log.
         valid_every: Steps between losses on the validation split; 0: at the end only.
-        valid_rows: Validation samples each time.
+        valid_rows: Validation samples each time; 0: none.
         report_to: Where curves go besides ``log.jsonl``.
     """
 

@@ -35,6 +35,7 @@ class FaceImage:
         data: Encoded picture, where the corpus embeds it.
         box_xyxy: Face box, pixels of the upright picture.
         landmarks: (68, 2) float32 pixels of the upright picture, or None.
+        whole: The picture already is a face crop, and is taken whole (``prepared_crops.WHOLE``).
     """
 
     corpus: int
@@ -42,12 +43,13 @@ class FaceImage:
     box_xyxy: tuple[float, float, float, float]
     landmarks: NDArray[np.float32] | None = field(default=None, compare=False)
     data: bytes | None = field(default=None, repr=False)
+    whole: bool = False
 
     @property
     def key(self) -> str:
         """What caches know it by: equal keys show equal pixels."""
         box = ",".join(f"{value:.2f}" for value in self.box_xyxy)
-        return f"{self.corpus}:{self.path}:{box}"
+        return f"{self.corpus}:{self.path}:{'whole' if self.whole else box}"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ class TrainBatch:
         readout_at: (K, 3) int64: row, place, index of the query in ``labels.QUERIES``.
         readout_targets: (K, M) float32 distributions, zero beyond the query's own labels.
         samples: What the rows hold, in order of (row, segment).
+        amounts: Objective -> what its means are over, one number a mean: set where a step has
+            several micro batches, else a batch's own count stands.
+        blank: The one face is no sample's; it only keeps the ranks of a run in step.
     """
 
     input_ids: Tensor
@@ -109,6 +114,13 @@ class TrainBatch:
     readout_at: Tensor | None = None
     readout_targets: Tensor | None = None
     samples: list[TrainingSample] = field(default_factory=list, repr=False)
+    amounts: dict[str, Tensor] | None = None
+    blank: bool = False
+
+    def amount(self, name: str, own: Tensor) -> Tensor:
+        """What an objective's means are over: the step's share of it, or the batch's own count."""
+        known = (self.amounts or {}).get(name)
+        return own if known is None else known.to(own.device)
 
     def to(self, device: torch.device | str) -> TrainBatch:
         """The batch with every tensor on a device."""
@@ -162,7 +174,12 @@ class Setting:
 
 
 class Objective(Protocol):
-    """A loss with a name in ``LossesConfig``; a module where it has parameters of its own."""
+    """A loss with a name in ``LossesConfig``; a module where it has parameters of its own.
+
+    One that also has ``amounts(batch) -> Tensor``, how many things each of its means is over in a
+    batch, and divides by ``batch.amount(name, amounts)``, gives the same step however that is cut
+    into micro batches; of the others the micro batches' means are averaged.
+    """
 
     name: str
 

@@ -74,13 +74,25 @@ class Trainee(nn.Module):
             if loss is not None:
                 losses[objective.name] = loss
                 total = total + weight * loss
+        if not losses:  # an output table of its own keeps its place too
+            total = total + out.output_weight.sum() * 0
         return {**losses, "total": total}
+
+    def amounts(self, batch: TrainBatch) -> dict[str, Tensor]:
+        """What the means of a batch are over, of every objective that tells."""
+        return {
+            objective.name: objective.amounts(batch)  # type: ignore[attr-defined]
+            for objective, _ in self.objectives
+            if hasattr(objective, "amounts")
+        }
 
     def run(self, batch: TrainBatch) -> Forwarded:
         """One forward pass without logits."""
         model = self.model
         embeds = model.get_input_embeddings()(batch.input_ids)
         patches, visual = self._faces(batch, embeds.dtype)
+        if visual is not None and batch.blank:
+            embeds, patches, visual = embeds + visual.sum() * 0, None, None
         if visual is not None:
             image = model.config.image_token_id
             embeds = merge_visual_tokens(embeds, batch.input_ids, visual, image_token_id=image)

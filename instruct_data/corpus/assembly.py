@@ -41,6 +41,8 @@ _LABELS = (
 def records_of(draft: Draft, source: SourceConfig, data: Path) -> list[Record]:
     """The records of a draft that passed every step.
 
+    Beside the row's labels each holds ``intents``: what every answer answers, in order.
+
     Args:
         draft: With worded exchanges.
         source: Where it was read from.
@@ -70,7 +72,7 @@ def records_of(draft: Draft, source: SourceConfig, data: Path) -> list[Record]:
                 images=images,
                 faces=draft.faces,
                 task=task,
-                labels=labels,
+                labels=labels | {"intents": [exchange.intent for exchange in asked]},
                 source=row.source,
                 licence=row.licence,
                 rating=draft.rating,

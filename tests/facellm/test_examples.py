@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import example_sets
 import numpy as np
 import pytest
 from clip_files import write_gif, write_video
@@ -21,6 +22,7 @@ from example_commands import (
 )
 from openai_endpoint import serving
 from PIL import Image
+from train_corpora import face_corpus, face_records
 
 from facellm.assistant import FaceAssistant
 from facellm.checkpoint import SHIPPED
@@ -58,6 +60,11 @@ def folder(photo, tiny_checkpoint, tmp_path_factory):
     write_gif(folder / "clip.gif", frames, 200)
     shutil.copytree(tiny_checkpoint, folder / "my-weights")
     (folder / "corpus.yaml").write_text(CORPUS)
+    records = [
+        r for split in ("train", "valid") for r in face_records(2, source=split, split=split)
+    ]
+    face_corpus(folder / "faces-data", records)
+    (folder / "faces.yaml").write_text(FACES)
     return folder
 
 
@@ -70,19 +77,40 @@ dedupe: "corpus_toys:SameBytes"
 """
 
 
+FACES = """\
+stage: region
+model: {start: my-weights}
+data: {corpora: [faces-data/corpus], pictures: faces-data/pictures, max_tokens: 512, workers: 0}
+rates: {region_attention: 1.0e-4}
+schedule: {steps: 2, micro_batch: 1, global_batch: 1}
+"""
+
+
 @pytest.fixture(scope="module")
 def toy(tiny_checkpoint):
     return FaceAssistant.load(tiny_checkpoint)
 
 
+@pytest.fixture(scope="module")
+def sets(folder):
+    """What the examples of audit, forge and synth name."""
+    example_sets.lay_out(folder / "sets", folder / "photo.jpg", folder / "clip.mp4")
+    return folder / "sets"
+
+
 @pytest.fixture
-def run(folder, toy, monkeypatch):
+def run(folder, toy, monkeypatch, request):
     """``run("facellm ask photo.jpg")`` -> exit code, in the folder, with the toy's weights."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(FaceAssistant, "load", lambda *_, **__: toy)
     monkeypatch.setenv("FACELLM_DATA", str(folder))
 
     def run(command, url=ENDPOINT):
+        if example_sets.is_of_sets(command):
+            sets = request.getfixturevalue("sets")
+            monkeypatch.chdir(sets)
+            monkeypatch.setenv("FACELLM_DATA", str(sets))
+            command = example_sets.prepared(command)
         prepare(command)
         if "me.json" in command:  # a baseline is of one person, and the toy sees several
             monkeypatch.setattr(toy, "detector", FirstFace(toy.detector))
@@ -98,6 +126,8 @@ def run(folder, toy, monkeypatch):
 def prepare(command):
     """What an example of ``facellm build`` takes for granted, in the folder."""
     words = command.split()
+    if words[:2] == ["facellm", "train"]:
+        prepare_training(words[2:])
     if words[:2] != ["facellm", "build"]:
         return
     if "-o" in words and words[2] in ("export", "import"):
@@ -109,6 +139,14 @@ def prepare(command):
     elif words[2] == "export" and not Path("corpus/counts.json").exists():
         assert main(["build", "corpus.yaml", "-o", "corpus/", "--quiet"]) == 0
     elif words[2] == "corpus.yaml" and "--resume" not in words:
+        shutil.rmtree(words[words.index("-o") + 1], ignore_errors=True)
+
+
+def prepare_training(words):
+    """Where a run begins its folder is new; to consolidate one there must be one."""
+    if words[0] == "consolidate" and not Path(words[1]).exists():
+        assert main(["train", "faces.yaml", "-o", words[1], "--quiet"]) == 0
+    elif "-o" in words and "--resume" not in words:
         shutil.rmtree(words[words.index("-o") + 1], ignore_errors=True)
 
 
@@ -159,6 +197,8 @@ def test_the_parser_takes_the_example(where, command):
 
 @pytest.mark.parametrize("command", sorted({command for _, command in EXAMPLES}))
 def test_the_example_runs(run, capsys, command):
+    if example_sets.is_of_sets(command):
+        example_sets.skip_without_data(command)
     with serving() as server:
         code = run(command, server.url)
     printed = capsys.readouterr()

@@ -8,8 +8,11 @@ import re
 import shlex
 from pathlib import Path
 
+import example_sets
+
 from facellm.cli import USAGE, VERBS, parser_of
 from facellm.instruct_data.build_command import subverb_parser
+from facellm.train.train_command import CONSOLIDATE, new_consolidate_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md")))
@@ -57,9 +60,8 @@ def split(command):
     return feed, words[1:]
 
 
-# Sub-verbs of ``facellm build`` whose examples need nothing but the folder of the examples, in an
-# order in which each finds what those before it have made.
-SUBVERBS = ("index", "export", "import")
+# Sub-verbs of ``facellm build``, in an order in which each finds what those before it have made.
+SUBVERBS = ("index", "export", "import", *example_sets.SUBVERBS)
 
 
 def parser_for(words):
@@ -67,6 +69,8 @@ def parser_for(words):
     verb, *rest = words
     if verb == "build" and rest and rest[0] in SUBVERBS:
         return subverb_parser(rest[0]), rest[1:]
+    if verb == "train" and rest[:1] == [CONSOLIDATE]:
+        return new_consolidate_parser(), rest[1:]
     return parser_of(verb), rest
 
 
@@ -79,6 +83,8 @@ def all_examples():
     for name in SUBVERBS:
         shown = examples_of_help(subverb_parser(name).format_help())
         found += [(f"facellm build {name} --help", command) for command in shown]
+    shown = examples_of_help(new_consolidate_parser().format_help())
+    found += [(f"facellm train {CONSOLIDATE} --help", command) for command in shown]
     for page in PAGES:
         found += [(page, c) for c in commands_of_page((ROOT / page).read_text("utf-8"))]
     return found

@@ -1,9 +1,10 @@
-"""Soft-target cross-entropy at the query tokens: readouts learn distributions, votes and all."""
+"""Cross-entropy at the query tokens: readouts learn distributions, votes and all."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from facellm.labels import ACTION_UNITS, QUERIES
 
@@ -18,12 +19,20 @@ QUERY_WEIGHTS = {
 
 
 class ReadoutLoss:
-    """Sum over the queries of weight times mean cross-entropy of the faces labelled for each."""
+    """Sum over the queries of weight times mean cross-entropy of the faces labelled for each.
+
+    With ``losses.soft_targets`` false a target is its most likely label alone (of two that tie,
+    the first).
+
+    Source: the soft target is that of FER+, arXiv 1608.01041 (cross-entropy with the
+    taggers' distribution against majority voting).
+    """
 
     name = "readout"
 
     def __init__(self, setting: Setting) -> None:
         self.label_ids: list[Tensor] = setting.processor.label_ids
+        self.soft = setting.run.losses.soft_targets
 
     def __call__(self, batch: TrainBatch, out: Forwarded) -> Tensor | None:
         """Scalar, or None where the batch holds no target."""
@@ -31,12 +40,38 @@ class ReadoutLoss:
             return None
         rows, places, queries = batch.readout_at.unbind(1)
         hidden = out.hidden[rows, places]
+        faces = batch.amount(self.name, self.amounts(batch))
         terms = []
         for index in queries.unique().tolist():
             labelled = queries == index
-            ids = self.label_ids[index].to(hidden.device)
-            logits = hidden[labelled] @ out.output_weight[ids].T.to(hidden.dtype)
+            ids = self.label_ids[index]
             target = batch.readout_targets[labelled, : len(ids)]
-            each = -(target * logits.float().log_softmax(-1)).sum(-1)
-            terms.append(QUERY_WEIGHTS[QUERIES[index].name] * each.mean())
+            if not self.soft:
+                target = F.one_hot(target.argmax(-1), len(ids)).to(target.dtype)
+            each = soft_cross_entropy(hidden[labelled], out.output_weight, ids, target)
+            terms.append(QUERY_WEIGHTS[QUERIES[index].name] * each.sum() / faces[index])
         return torch.stack(terms).sum()
+
+    def amounts(self, batch: TrainBatch) -> Tensor:
+        """(Q,): faces labelled for each query."""
+        if batch.readout_at is None:
+            return torch.zeros(len(QUERIES))
+        return torch.bincount(batch.readout_at[:, 2], minlength=len(QUERIES)).float()
+
+
+def soft_cross_entropy(
+    hidden: Tensor, output_weight: Tensor, ids: Tensor, target: Tensor
+) -> Tensor:
+    """Cross-entropy of one query's labels with target distributions, in nats.
+
+    Args:
+        hidden: (n, D) last hidden states at the query's tokens.
+        output_weight: (V, D).
+        ids: (M,) token ids of the query's labels.
+        target: (n, M), rows sum to 1.
+
+    Returns:
+        (n,) float32.
+    """
+    weight = output_weight[ids.to(hidden.device)].to(hidden.dtype)
+    return -(target * (hidden @ weight.T).float().log_softmax(-1)).sum(-1)
