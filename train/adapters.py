@@ -169,7 +169,10 @@ def load_adapter(model: FaceLLMForConditionalGeneration, folder: Path, base: str
         if told.get(key) != wanted:
             raise FaceLLMError(f"{folder}: {key} is {told.get(key)}, the run's is {wanted}")
     plain = {name.removeprefix(PEFT_PREFIX): tensor for name, tensor in tensors.items()}
-    result: Any = set_peft_model_state_dict(model, plain)
+    try:
+        result: Any = set_peft_model_state_dict(model, plain)
+    except RuntimeError as error:  # another width
+        raise FaceLLMError(f"{folder}: adapter does not fit: {error}") from error
     absent = [name for name in result.missing_keys if ".lora_" in name]
     if absent or result.unexpected_keys:
         first = (absent or result.unexpected_keys)[0]

@@ -44,12 +44,21 @@ def build_model(run: TrainRun) -> tuple[FaceLLMForConditionalGeneration, FaceLLM
     elif run.model.vision:
         model, processor = _joined(run)
     else:
-        processor = new_processor(_folder(run.model.tokenizer))
+        processor = fresh_processor(run.model.tokenizer)
         model = new_model(processor)
     if not run.model.start:
         _copy_mean_shape(model)
     _check_reserved(model, processor)
     return model, processor
+
+
+def fresh_processor(tokenizer: str) -> FaceLLMProcessor:
+    """The default's processor around a tokenizer; ``FaceLLMError`` where there is none."""
+    folder = _folder(tokenizer)
+    try:
+        return new_processor(folder)
+    except (OSError, ValueError, TypeError) as error:  # from an empty folder an empty tokenizer
+        raise FaceLLMError(f"{folder}: no tokenizer of faces: {error}") from error
 
 
 def start_folder(name: str) -> Path:
@@ -130,7 +139,9 @@ def _joined(run: TrainRun) -> tuple[FaceLLMForConditionalGeneration, FaceLLMProc
             keep_cls=run.model.keep_cls,
             dtype=torch.float32 if exact else getattr(torch, run.model.dtype),
         )
-    except OSError as error:
+    except FaceLLMError:
+        raise
+    except (OSError, ValueError) as error:
         raise FaceLLMError(
             f"{run.model.vision} with {run.model.language}: cannot be loaded: {error}"
         ) from error

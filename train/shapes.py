@@ -21,8 +21,8 @@ from facellm.labels import reserved_tokens
 from facellm.model import FaceLLMForConditionalGeneration
 
 from .adapters import inject_lora
-from .build_model import start_folder
-from .default_model import new_model, new_processor
+from .build_model import SHIPPED_NAME, fresh_processor, start_folder
+from .default_model import new_model
 from .run_config import TrainRun
 
 SHAPES = Path(__file__).parent / "configs" / "shapes"
@@ -60,16 +60,24 @@ def shape_of(name: str) -> Shape:
     """
     folder = Path(name)
     if (folder / CONFIG).is_file():
-        config: Any = AutoConfig.from_pretrained(folder)
-        config = getattr(config, "vision_config", config)  # a full two-tower model
-        words = (folder / "tokenizer_config.json").is_file()
-        return Shape(name, config, len(AutoTokenizer.from_pretrained(folder)) if words else 0)
+        return _shape_of_folder(folder)
     path = known_shapes().get(name.lower())
     if path is None:
         known = ", ".join(sorted(known_shapes()))
         raise FaceLLMError(f"{name}: no folder with {CONFIG}, and not among the known: {known}")
     record = json.loads(path.read_text())
     return Shape(record["source"], as_config(record["config"], ""), record.get("tokens", 0))
+
+
+def _shape_of_folder(folder: Path) -> Shape:
+    try:
+        config: Any = AutoConfig.from_pretrained(folder)
+        config = getattr(config, "vision_config", config)  # a full two-tower model
+        words = (folder / "tokenizer_config.json").is_file()
+        tokens = len(AutoTokenizer.from_pretrained(folder)) if words else 0
+    except (OSError, ValueError) as error:
+        raise FaceLLMError(f"{folder}: config cannot be read: {error}") from error
+    return Shape(str(folder), config, tokens)
 
 
 def meta_model(run: TrainRun) -> FaceLLMForConditionalGeneration:
@@ -86,12 +94,13 @@ def meta_model(run: TrainRun) -> FaceLLMForConditionalGeneration:
 
 def _without_adapters(run: TrainRun) -> FaceLLMForConditionalGeneration:
     wanted = run.model
-    if wanted.start and not (wanted.vision and not (Path(wanted.start) / CONFIG).is_file()):
+    there = wanted.start == SHIPPED_NAME or (Path(wanted.start) / CONFIG).is_file()
+    if wanted.start and (there or not wanted.vision):
         config: Any = FaceLLMConfig.from_pretrained(start_folder(wanted.start))
     elif wanted.vision:
         config = joined_config(run)
     else:
-        processor = new_processor(Path(wanted.tokenizer))
+        processor = fresh_processor(wanted.tokenizer)
         with torch.device("meta"):
             return new_model(processor)
     with torch.device("meta"):

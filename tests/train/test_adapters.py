@@ -10,7 +10,7 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from small_bases import save_clip, save_llama
 from training_runs import new_run, new_trainee, noise_batch
 
@@ -226,6 +226,21 @@ def test_a_damaged_adapter_is_an_error_that_names_it(adapted, tmp_path, change, 
     change(tmp_path / "adapter")
     with pytest.raises(FaceLLMError, match=said):
         load_adapter(model, tmp_path / "adapter", "toy")
+
+
+def test_an_adapter_of_another_width_or_depth_is_an_error(adapted, run, tmp_path):
+    model, _ = adapted
+    save_adapter(model, tmp_path, "")
+    file = tmp_path / "adapter_model.safetensors"
+    tensors = load_file(file)
+    name = next(name for name in tensors if "layers.0.self_attn.q_proj.lora_A" in name)
+    wide = tensors | {name: torch.zeros(4, 128)}
+    deep = tensors | {name.replace("layers.0", "layers.7"): tensors[name].clone()}
+    few = {key: tensor for key, tensor in tensors.items() if key != name}
+    for changed, said in ((wide, "does not fit"), (deep, "other modules"), (few, "other modules")):
+        save_file(changed, file)
+        with pytest.raises(FaceLLMError, match=said):
+            load_adapter(model, tmp_path, "toy")
 
 
 def test_a_model_without_adapters_has_none_to_save(run, tmp_path):
