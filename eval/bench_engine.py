@@ -8,7 +8,6 @@ of medians. Landmarks are found before the clock starts; one pair of lines has t
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,7 +19,7 @@ from facellm.engine import ReadingEngine
 from facellm.engine_file import ENGINE, EngineUnusable
 from facellm.openvino_engine import OpenVinoEngine
 
-from .bench_lines import Line, Rgb, new_photo
+from .bench_lines import Line, Rgb, missing, new_photo
 
 BATCHES = (1, 16, 32)
 LEAST_RATIO = 2.0
@@ -34,14 +33,13 @@ def engine_lines(assistant: FaceAssistant, runs: int) -> list[Line]:
         runs: Medians are of so many; one more goes first and is not counted.
 
     Returns:
-        No line where the weights have no engine that can be used; the reason goes to stderr.
+        One line that says why where the weights have no engine that can be used.
     """
     start = time.perf_counter()
     try:
         other = OpenVinoEngine(assistant.checkpoint.folder / ENGINE)
     except EngineUnusable as error:
-        print(f"no engine beside torch: {error}", file=sys.stderr)
-        return []
+        return [missing("engine beside torch", str(error))]
     lines = [Line(f"engine ({other.detail}): start", time.perf_counter() - start, "s", None, 1)]
     size = assistant.checkpoint.processor.crop_size
     face = assistant.read(new_photo(0))[0].face

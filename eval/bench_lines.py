@@ -25,15 +25,15 @@ class Line:
 
     Attributes:
         name: What was measured.
-        value: Median, or a ratio of medians.
-        unit: ``s``, ``ms``, ``MB``, ``/s`` or ``x`` (a ratio).
+        value: Median, or a ratio of medians; None where there was nothing to measure.
+        unit: ``s``, ``ms``, ``MB``, ``/s`` or ``x`` (a ratio); empty without a value.
         goal: Bound in the same unit, None for information.
         runs: How many runs the median is of.
         at_least: The goal is a lower bound; otherwise it is an upper one.
     """
 
     name: str
-    value: float
+    value: float | None
     unit: str
     goal: float | None
     runs: int
@@ -41,10 +41,15 @@ class Line:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the value is on the good side of the goal; None without one."""
-        if self.goal is None:
+        """Whether the value is on the good side of the goal; None without goal or value."""
+        if self.goal is None or self.value is None:
             return None
         return self.value >= self.goal if self.at_least else self.value <= self.goal
+
+
+def missing(name: str, why: str) -> Line:
+    """A line about something that is not there: it has no value, which is not the value 0."""
+    return Line(f"{name} ({why})", None, "", None, 0)
 
 
 def new_photo(index: int) -> Rgb:
@@ -65,9 +70,16 @@ def table(lines: list[Line]) -> str:
         side = ">=" if line.at_least else "<="
         goal = "" if line.goal is None else f"{side} {line.goal:g} {line.unit}"
         reached = {None: "", True: "yes", False: "NO"}[line.reached]
-        digits = 0 if line.unit in {"ms", "MB"} and line.value >= 100 else 2
-        rows.append(f"| {line.name} | {line.value:.{digits}f} {line.unit} | {goal} | {reached} |")
+        rows.append(f"| {line.name} | {shown(line)} | {goal} | {reached} |")
     return "\n".join(rows)
+
+
+def shown(line: Line) -> str:
+    """``12.50 ms``; ``missing`` where there is no value."""
+    if line.value is None:
+        return "missing"
+    digits = 0 if line.unit in {"ms", "MB"} and line.value >= 100 else 2
+    return f"{line.value:.{digits}f} {line.unit}"
 
 
 def machine(threads: int) -> dict[str, Any]:

@@ -23,21 +23,21 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from transformers import ConvNextV2Config, ConvNextV2Model
 
 from facellm.assistant import FaceAssistant
 from facellm.crops import upright_crop
+from facellm.errors import FaceLLMError
 from facellm.images import load_image
 
-from .bench_lines import Line, new_photo
+from .bench_lines import Line, Rgb, missing, new_photo
 
 PICTURES = 16
 VGG = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
+DEPTHS, WIDTHS = [3, 3, 9, 3], [96, 192, 384, 768]  # ConvNeXt V2 Tiny
 # Runs in an environment of its own, so it imports nothing of ours. Prints seconds a run.
 MEDIAPIPE = """
 import json, sys, time
@@ -96,8 +96,7 @@ def small_expression_network() -> nn.Module:
 def stand_ins() -> dict[str, Callable[[int], None]]:
     """Name -> one pass over so many random crops."""
     networks = (VggFace(101).eval(), VggFace(2).eval(), small_expression_network().eval())
-    depths, widths = [3, 3, 9, 3], [96, 192, 384, 768]
-    convnext = ConvNextV2Model(ConvNextV2Config(depths=depths, hidden_sizes=widths)).eval()
+    convnext = ConvNextV2Model(ConvNextV2Config(depths=DEPTHS, hidden_sizes=WIDTHS)).eval()
 
     def deepface(count: int) -> None:
         pixels, grey = torch.rand(count, 3, 224, 224), torch.rand(count, 1, 48, 48)
@@ -140,7 +139,7 @@ def stage_seconds(
     return {name: values[1:] for name, values in seconds.items()}, faces
 
 
-def network_lines(crops: list[NDArray[np.uint8]], assistant: FaceAssistant, runs: int):
+def network_lines(crops: list[Rgb], assistant: FaceAssistant, runs: int) -> list[Line]:
     """Crops read a second, ours and the stand-ins in turns."""
     work: dict[str, Callable[[], object]] = {"ours": lambda: assistant.read_crops(crops)}
     for name, passes in stand_ins().items():
@@ -154,13 +153,11 @@ def network_lines(crops: list[NDArray[np.uint8]], assistant: FaceAssistant, runs
     lines = [
         Line("crops read (landmarks, all readouts)", len(crops) / median["ours"], "/s", None, runs)
     ]
-    for name in median.keys() - {"ours"}:
-        lines += [
-            Line(f"crops, stand-in of {name}", len(crops) / median[name], "/s", None, runs),
-            Line(
-                f"ours over the stand-in of {name}", median[name] / median["ours"], "x", None, runs
-            ),
-        ]
+    for name, theirs in median.items():
+        if name != "ours":
+            other = f"the stand-in of {name}"
+            lines.append(Line(f"crops, {other}", len(crops) / theirs, "/s", None, runs))
+            lines.append(Line(f"ours over {other}", theirs / median["ours"], "x", None, runs))
     return lines
 
 
@@ -168,13 +165,57 @@ def mediapipe_seconds(python: Path, paths: Sequence[Path], runs: int) -> list[fl
     """Seconds of MediaPipe's face mesh over the pictures, per run.
 
     Raises:
-        RuntimeError: If that Python has no MediaPipe; the message holds what it said.
+        FaceLLMError: If there is no such Python or it has no MediaPipe; holds what it said last.
     """
     command = [str(python), "-c", MEDIAPIPE, str(runs), *map(str, paths)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise FaceLLMError(f"{python}: {error.strerror}") from error
     if done.returncode:
-        raise RuntimeError(f"{python}: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise FaceLLMError(f"{python}: {said[-1]}")
     return json.loads(done.stdout.splitlines()[-1])["seconds"]
+
+
+def mediapipe_lines(python: Path | None, paths: Sequence[Path], ours: list[float]) -> list[Line]:
+    """MediaPipe on the same pictures, and our detection over it; a line that says why not.
+
+    Args:
+        python: That has MediaPipe; None where nobody named one.
+        paths: Of the pictures.
+        ours: Seconds of detection, per run.
+    """
+    name, runs = "MediaPipe's face mesh", len(ours)
+    if python is None:
+        return [missing(name, "--mediapipe PYTHON names none")]
+    try:
+        theirs = statistics.median(mediapipe_seconds(python, paths, runs))
+    except FaceLLMError as error:
+        return [missing(name, str(error))]
+    ratio = theirs / statistics.median(ours)
+    return [
+        Line(name, len(paths) / theirs, " pictures/s", None, runs),
+        Line("detection over MediaPipe's face mesh, same pictures", ratio, "x", None, runs),
+    ]
+
+
+def stage_lines(seconds: dict[str, list[float]], faces: int) -> list[Line]:
+    """The whole and its stages; the whole takes what the stages take together.
+
+    Args:
+        seconds: ``decode``, ``detect``, ``read`` -> seconds for all pictures, per run.
+        faces: Found in them.
+    """
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    whole, runs = sum(median.values()), len(seconds["read"])
+    return [
+        Line("read, 1 MP photographs", PICTURES / whole, " pictures/s", None, runs),
+        Line("read, 1 MP photographs", faces / whole, " faces/s", None, runs),
+        Line("decoding alone", PICTURES / median["decode"], " pictures/s", None, runs),
+        Line("detection alone", PICTURES / median["detect"], " pictures/s", None, runs),
+        Line("reading alone", faces / median["read"], " faces/s", None, runs),
+    ]
 
 
 def table_lines(assistant: FaceAssistant, runs: int, mediapipe: Path | None = None) -> list[Line]:
@@ -184,22 +225,8 @@ def table_lines(assistant: FaceAssistant, runs: int, mediapipe: Path | None = No
         for index, path in enumerate(paths):
             Image.fromarray(new_photo(index)).save(path, quality=92)
         seconds, faces = stage_seconds(assistant, paths, runs)
-        median = {name: statistics.median(values) for name, values in seconds.items()}
-        whole = sum(median.values())
-        lines = [
-            Line("read, 1 MP photographs", PICTURES / whole, " pictures/s", None, runs),
-            Line("read, 1 MP photographs", faces / whole, " faces/s", None, runs),
-            Line("decoding alone", PICTURES / median["decode"], " pictures/s", None, runs),
-            Line("detection alone", PICTURES / median["detect"], " pictures/s", None, runs),
-            Line("reading alone", faces / median["read"], " faces/s", None, runs),
-        ]
-        if mediapipe is not None:
-            theirs = statistics.median(mediapipe_seconds(mediapipe, paths, runs))
-            name = "detection over MediaPipe's face mesh, same pictures"
-            lines.append(
-                Line("MediaPipe's face mesh", PICTURES / theirs, " pictures/s", None, runs)
-            )
-            lines.append(Line(name, theirs / median["detect"], "x", None, runs))
+        lines = stage_lines(seconds, faces)
+        lines += mediapipe_lines(mediapipe, paths, seconds["detect"])
         size = assistant.checkpoint.processor.crop_size
         picture = load_image(paths[0])
         crop = upright_crop(picture, assistant.detector.detect(picture)[0], size)

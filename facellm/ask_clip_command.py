@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from facellm.cli import NOTICE, load_assistant, seconds_since_start
 from facellm.errors import FaceLLMError
+from facellm.standard_input import Piped, named
 
 if TYPE_CHECKING:
     from facellm.assistant import FaceAssistant
@@ -29,13 +30,15 @@ CLIP_NOTICE = (
 )
 
 
-def names_clip(args: argparse.Namespace) -> bool:
+def names_clip(args: argparse.Namespace, piped: Piped | None) -> bool:
     """Whether the input is a clip rather than a picture."""
     from facellm.clip.opening import is_clip
 
     path = Path(args.photo)
-    if args.frames is not None and not path.is_dir():
+    if args.frames is not None and (piped is not None or not path.is_dir()):
         raise FaceLLMError(f"--frames needs a folder, {path} is none")
+    if piped is not None:
+        return piped.is_clip
     return args.frames is not None or is_clip(path)
 
 
@@ -45,16 +48,30 @@ def check_samples(args: argparse.Namespace) -> None:
         raise FaceLLMError(f"--samples {args.samples}: must lie in 2 to {MOST_SAMPLES:,}")
 
 
-def answer_clip(args: argparse.Namespace, question: str | None) -> int:
-    """Answer and print; raises ``FaceLLMError`` for unusable input."""
-    from facellm.clip.opening import open_clip
-
+def check_options(args: argparse.Namespace) -> None:
+    """Refuse options that mean nothing for a clip."""
     check_samples(args)
     if args.crops or args.send_picture:
         option = "--crops" if args.crops else "--send-picture"
         raise FaceLLMError(f"{args.photo}: {option} takes a picture, not a clip")
+    if args.baseline is not None:
+        raise FaceLLMError(f"{args.photo}: is a clip; --baseline of ask takes photographs")
+
+
+def answer_clip(args: argparse.Namespace, question: str | None, piped: Piped | None) -> int:
+    """Answer and print; raises ``FaceLLMError`` for unusable input."""
+    from facellm.clip.opening import open_clip
+
+    check_options(args)
     start = time.perf_counter()
-    clip = open_clip(args.photo, args.frames)  # a wrong path is told before torch is imported
+    if piped is None:  # a wrong path is told before torch is imported
+        return answer_opened(args, question, open_clip(args.photo, args.frames), start)
+    with piped.file() as path:
+        return answer_opened(args, question, named(open_clip(path)), start)
+
+
+def answer_opened(args: argparse.Namespace, question: str | None, clip: Clip, start: float) -> int:
+    """Answer and print; opening began at ``start``."""
     timings = {"open": time.perf_counter() - start}
     start = time.perf_counter()
     assistant = load_assistant(args.model, args.engine, few=True)

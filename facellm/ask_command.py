@@ -13,11 +13,9 @@ Example::
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,20 +30,20 @@ from facellm.cli import (
 )
 from facellm.engine_names import TORCH, add_engine_argument
 from facellm.errors import FaceLLMError
+from facellm.standard_input import STDIN, Piped, picture_from_bytes, read_stdin
 
 if TYPE_CHECKING:
     from facellm.assistant import FaceAssistant
     from facellm.images import Rgb
     from facellm.results import Answer
 
-STDIN = "-"
-MOST_BYTES = 256 * 1024 * 1024  # of a picture on standard input
 EXAMPLES = """\
   facellm ask photo.jpg                        a full description
   facellm ask photo.jpg "How old does she look?"
   facellm ask photo.jpg "Is the mouth open?" --json
   facellm ask face.png --crops                 the picture already is one face crop
   cat photo.jpg | facellm ask -                the picture comes on standard input
+  cat clip.mp4 | facellm ask - "What changes?"  or the clip
   facellm ask clip.mp4 "What changes?"         the whole clip, with times; GIF and WebM too
   facellm ask shots/ --frames 25               a folder of frames, 25 a second
   facellm ask me.jpg "Why?" --baseline me.json  relative to this person's own neutral
@@ -57,7 +55,7 @@ def new_ask_parser() -> argparse.ArgumentParser:
     """Arguments of the verb."""
     parser = new_parser("ask", "Answer a question about the faces of a picture.", EXAMPLES)
     parser.add_argument(
-        "photo", metavar="PHOTO", help="a picture, a clip, or - for a picture on standard input"
+        "photo", metavar="PHOTO", help="a picture, a clip, or - for one on standard input"
     )
     parser.add_argument(
         "question",
@@ -100,12 +98,11 @@ def main(argv: list[str]) -> int:
     question = " ".join(args.question) or None
     check_reasoner(args)
     check_model_folder(args.model)
-    if args.photo != STDIN and names_clip(args):
-        if args.baseline is not None:
-            raise FaceLLMError(f"{args.photo}: is a clip; --baseline of ask takes photographs")
-        return answer_clip(args, question)
+    piped = read_stdin() if args.photo == STDIN else None
+    if names_clip(args, piped):
+        return answer_clip(args, question, piped)
     baseline = None if args.baseline is None else Baseline.load(args.baseline)
-    pixels, decode = read_picture(args.photo)
+    pixels, decode = read_picture(args.photo, piped)
     import facellm.assistant  # noqa: F401  # torch and the rest, timed apart from the weights
 
     timings = {"decode": decode, "import": seconds_since_start() - decode}
@@ -180,42 +177,13 @@ def reason(
     return True
 
 
-def read_picture(source: str) -> tuple[Rgb, float]:
+def read_picture(source: str, piped: Piped | None) -> tuple[Rgb, float]:
     """Pixels (H, W, 3) of a file or of standard input, and the seconds that decoding took."""
     from facellm.images import load_image
 
     start = time.perf_counter()
-    pixels = picture_from_bytes(read_stdin()) if source == STDIN else load_image(source)
+    pixels = load_image(source) if piped is None else picture_from_bytes(piped.data)
     return pixels, time.perf_counter() - start
-
-
-def read_stdin() -> bytes:
-    """All of standard input, within a bound."""
-    data = sys.stdin.buffer.read(MOST_BYTES + 1)
-    if not data:
-        raise FaceLLMError("standard input: the file is empty")
-    if len(data) > MOST_BYTES:
-        raise FaceLLMError(f"standard input: more than {MOST_BYTES:,} bytes")
-    return data
-
-
-def picture_from_bytes(data: bytes) -> Rgb:
-    """Decode a picture that never was a file."""
-    from PIL import Image
-
-    from facellm.images import load_image
-
-    try:
-        with warnings.catch_warnings():  # our own bound on the size is checked in load_image
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data))
-    except Image.DecompressionBombError as error:
-        raise FaceLLMError(f"standard input: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FaceLLMError(
-            "standard input: not a picture, or of a kind that is not known"
-        ) from error
-    return load_image(picture)
 
 
 def write(pieces: Any) -> None:

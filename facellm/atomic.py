@@ -25,24 +25,32 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         FaceLLMError: If the disk is full or the file cannot be written; no part is left behind.
     """
-    # Two processes that write the same thing must not write into one part.
-    part = path.with_name(f"{path.name}.{os.getpid()}{PART}")
-    with told_in_words(path), _removed_if_it_fails(part):
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        sync_folder(path.parent)
+    with told_in_words(path), whole_file(path, sync=True) as file:
+        yield file
 
 
 @contextmanager
-def _removed_if_it_fails(part: Path) -> Iterator[None]:
+def whole_file(path: Path, *, sync: bool) -> Iterator[IO[bytes]]:
+    """``atomic_file`` with the system's own errors.
+
+    Args:
+        path: Its name at the end.
+        sync: Put it on disk before it gets its name; without that a power cut may leave it empty.
+    """
+    # Two processes that write the same thing must not write into one part.
+    part = path.with_name(f"{path.name}.{os.getpid()}{PART}")
     try:
-        yield
+        with part.open("wb") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    if sync:
+        sync_folder(path.parent)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import logging
 import os
 import signal
 import sys
@@ -209,6 +210,7 @@ def quiet_libraries() -> None:
     }
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns of kernels nobody asked for
     if not sys.warnoptions:
         import warnings
 

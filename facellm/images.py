@@ -31,8 +31,10 @@ MAX_PIXELS = 150_000_000  # 12,000 x 12,000 fits; decoding it needs 0.45 GB
 MAX_SIDE = 4096  # pixels; longer pictures are averaged down to it
 Rgb = NDArray[np.uint8]
 
-# EXIF orientation -> how to turn the stored rows: (transpose, flip rows, flip columns).
-_ORIENTATION = {
+# How to turn stored pixels: transpose, then flip rows, flip columns.
+Turn = tuple[bool, bool, bool]
+AS_STORED: Turn = (False, False, False)
+_ORIENTATION: dict[int, Turn] = {  # EXIF's number
     2: (False, False, True),
     3: (False, True, True),
     4: (False, True, False),
@@ -112,11 +114,15 @@ def _decode(picture: Image.Image, name: str) -> Rgb:
         pixels = _shrink(_to_rgb(picture))
     except _DECODE_ERRORS as error:
         raise FaceLLMError(f"{name}: cut off or damaged ({error})") from error
-    transpose, rows, columns = _ORIENTATION.get(orientation, (False, False, False))
+    return turned(pixels, _ORIENTATION.get(orientation, AS_STORED))
+
+
+def turned(pixels: Rgb, turn: Turn) -> Rgb:
+    """Stored pixels (H, W, 3) as they are to be seen: (H, W, 3), or (W, H, 3) transposed."""
+    transpose, rows, columns = turn
     if transpose:
         pixels = pixels.transpose(1, 0, 2)
-    pixels = pixels[:: -1 if rows else 1, :: -1 if columns else 1]
-    return np.ascontiguousarray(pixels)
+    return np.ascontiguousarray(pixels[:: -1 if rows else 1, :: -1 if columns else 1])
 
 
 def _to_rgb(picture: Image.Image) -> Rgb:

@@ -17,10 +17,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from facellm.differences import differences
 from facellm.errors import FaceLLMError
 from facellm.table_columns import Row
 
@@ -54,6 +56,31 @@ class Block:
     clip: dict[str, Any] | None = None
 
 
+@contextmanager
+def resumable(out: Path) -> Iterator[None]:
+    """Tell what the machine refuses while a table is made, and that the work done is kept.
+
+    Args:
+        out: The table.
+
+    Raises:
+        FaceLLMError: In place of an ``OSError``, such as a full disk.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # whoever read our messages went away; no matter of the table
+        raise
+    except OSError as error:
+        way = "; what is done is kept, --resume goes on" if journal_path(out).is_file() else ""
+        reason = f"{error.filename or out}: {error.strerror or error}"
+        raise FaceLLMError(f"{reason}{way}") from error
+
+
+def journal_path(out: Path) -> Path:
+    """The journal of a table."""
+    return out.with_name(out.name + ".journal")
+
+
 class Journal:
     """The journal file of a table.
 
@@ -84,12 +111,7 @@ class Journal:
                 earlier = json.loads(first)
             except ValueError as error:
                 raise FaceLLMError(f"{self.path}: not a journal of facellm") from error
-            different = [
-                f"{name} was {earlier.get(name)!r}, is {run.get(name)!r}"
-                for name in {**earlier, **run}
-                if earlier.get(name) != run.get(name)
-            ]
-            if different:
+            if different := differences(earlier, run):
                 raise FaceLLMError(
                     f"{self.path}: cannot be resumed: {'; '.join(different)}; "
                     "without --resume the run starts anew"

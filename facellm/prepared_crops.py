@@ -18,6 +18,7 @@ from facellm.face import CROP_MARGIN, BoundingBox, Face, Landmarks
 from facellm.prepared import PreparedSet
 
 WHOLE = frozenset({"ferplus"})
+WHOLE_KEY = "#fer2013/"  # in a corpus's name of such a picture, whichever set a record is of
 # The square taken where no landmarks are stored, as in training: centre y and side / picture side.
 GUESS_CENTER, GUESS_SIDE = 0.52, 0.78
 

@@ -31,7 +31,7 @@ from facellm.baseline import Baseline
 from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.engine_names import AUTO, add_engine_argument
 from facellm.errors import FaceLLMError
-from facellm.journal import Journal
+from facellm.journal import Journal, journal_path, resumable
 from facellm.picture_files import find_pictures, shown_name
 from facellm.table_columns import COLUMN_SETS
 from facellm.tables import CsvWriter, TableFile, check_table_path
@@ -138,9 +138,11 @@ def main(argv: list[str]) -> int:
     assistant = load_assistant(args.model, args.engine)
     if args.baseline is not None:
         args.baseline.check_weights(weight_digests_of(assistant))
-    tally = (
-        to_stdout(assistant, files, args) if args.out is None else to_file(assistant, files, args)
-    )
+    if args.out is None:
+        tally = to_stdout(assistant, files, args)
+    else:
+        with resumable(args.out):
+            tally = to_file(assistant, files, args)
     if not args.quiet:
         where = "listed above" if args.out is None else f"see {problems_path(args.out)}"
         other = f", {left_out} other files left out" if left_out else ""
@@ -206,7 +208,7 @@ def to_file(assistant: FaceAssistant, files: list[Path], args: argparse.Namespac
     from facellm.clip.clip_reading import read_inputs
 
     options = options_of(args)
-    path = args.out.with_name(args.out.name + ".journal")
+    path = journal_path(args.out)
     journal = Journal(path, run_record(assistant, files, args), resume=args.resume)
     try:
         position = (journal.inputs, journal.state)

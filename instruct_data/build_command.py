@@ -31,6 +31,7 @@ SUBVERBS = {
     "audit": "facellm.instruct_data.dedupe.audit_command:main",
     "forge": "facellm.instruct_data.forge.forge_command:main",
     "synth": "facellm.instruct_data.forge.synth_command:main",
+    "readings": "facellm.instruct_data.under_readings.readings_command:main",
 }
 DESCRIPTION = """\
 Build an instruction corpus: labelled faces in; Parquet shards of questions and answers, rejections
@@ -43,6 +44,7 @@ CONFIG may be `local`, the config that comes with facellm, or a file. Instead of
   facellm build audit ...    labels that look wrong by their neighbourhood
   facellm build forge ...    manipulated pictures with known masks
   facellm build synth ...    rendered faces with exact labels
+  facellm build readings ... conversations written under readings, as the product answers
 """
 EXAMPLES = """\
   facellm build corpus.yaml -o corpus/
@@ -68,9 +70,13 @@ def main(argv: list[str]) -> int:
     args = new_build_parser().parse_intermixed_args(argv)
     job = job_of(args)
     from .corpus.build import run, silent
+    from .corpus.folder import CorpusFolder
+    from .corpus.spending import spent, told
 
     counts = run(job, args.workers, silent if args.quiet else tell_stderr)
     if not args.quiet:
+        for line in told(spent(CorpusFolder(job.out))):
+            tell_stderr(line)
         tell_stderr(summary(counts, job))
     return 0
 

@@ -22,7 +22,7 @@ from PIL import Image
 
 from facellm.folders import default_cache, default_data
 
-from .readers import READERS, strict
+from .readers import open_set, strict
 from .row import FaceRow
 
 SPLITS = ("train", "valid", "test")
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> None:
         out = args.cache / name
         if (out / "labels.npz").is_file():
             continue
-        count = prepare_set(strict(READERS[name](args.data / f"{name}.parquet")), size, out)
+        count = prepare_set(strict(open_set(name, args.data / f"{name}.parquet")), size, out)
         print(f"{name}: {count} pictures prepared in {out}")
 
 

@@ -11,7 +11,8 @@ A switch is one or more changes of the config (``--set`` of ``facellm train``), 
 spaces, or a name of ``ablation_edits.EDITS``. Both arms have the same seed, data and steps. The
 interval is a paired bootstrap over the held-out faces of the difference averaged over the seeds;
 it says how sure the difference is on other faces, not with other seeds, so each seed's difference
-stands beside it. Scores are of the validation split; the test split needs ``--test``.
+stands beside it. Scores are of the validation split, ``keep.valid_rows`` faces of it at most; the
+test split needs ``--test``.
 
 The folder keeps the scores of every arm and takes up where it was killed; models are not kept.
 """
@@ -138,12 +139,14 @@ def compare(switch: str, pairs: dict[int, tuple[Scores, Scores]]) -> list[Line]:
         pairs: Seed -> scores with and without it.
 
     Raises:
-        FaceLLMError: If two arms were scored on different faces.
+        FaceLLMError: If two arms were scored on different faces, or on none.
     """
     first = next(iter(pairs.values()))[1]
+    if not first:
+        raise FaceLLMError(f"{switch}: no held-out face was scored; see keep.valid_rows")
     lines = []
-    for metric, faces in first.items():
-        names = sorted(faces)
+    for metric in sorted(first):
+        names = sorted(first[metric])
         arms = np.array([[_column(arm, metric, names) for arm in pair] for pair in pairs.values()])
         differences = arms[:, 0] - arms[:, 1]  # (seeds, n)
         low, high = paired_interval(differences.mean(0))
@@ -167,19 +170,10 @@ def _column(scores: Scores, metric: str, names: list[str]) -> list[float]:
 
 def paired_interval(differences: np.ndarray) -> tuple[float, float]:
     """95 % percentile bootstrap interval of the mean of paired differences (n,)."""
-    from scipy.stats import bootstrap
-
-    if len(differences) < 2 or np.ptp(differences) == 0:
-        return float(differences.mean()), float(differences.mean())
-    found = bootstrap(
-        (differences,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        batch=50,
-        method="percentile",
-        random_state=np.random.default_rng(0),
-    ).confidence_interval
-    return float(found.low), float(found.high)
+    rng, count = np.random.default_rng(0), len(differences)
+    means = [rng.choice(differences, count).mean() for _ in range(RESAMPLES)]
+    low, high = np.percentile(means, (2.5, 97.5)).tolist()
+    return low, high
 
 
 def train_and_score(arm: Arm, folder: Path, makers: Makers) -> Scores:
@@ -191,12 +185,14 @@ def train_and_score(arm: Arm, folder: Path, makers: Makers) -> Scores:
         makers: The product's; the arm's edit is put over them.
     """
     edited = EDITS[arm.edit](makers) if arm.edit else makers
-    trained = train(TrainJob(arm.run, folder, resume=folder.is_dir(), makers=edited))
+    plan = replace(arm.run, keep=replace(arm.run.keep, valid_rows=0))
+    trained = train(TrainJob(plan, folder, resume=folder.is_dir(), makers=edited))
     gc.collect()  # the trained model, before it is built again
     ready = replace(arm.run, model=ModelConfig(start=str(trained)), lora=LoraSettings())
-    # No adapter is trained on: what it adds is merged. Answers are not scored.
+    # No adapter is trained on: what it adds is merged. Pictures are looked at, answers left alone.
     ready = replace(
         ready,
+        data=replace(arm.run.data, features=""),
         rates=replace(arm.run.rates, lora=0.0, multi_modal_projector=1e-3),
         losses=replace(arm.run.losses, answer=0.0, readout=1.0),
     )

@@ -76,11 +76,7 @@ class GreyStream:
 
     def __init__(self, stream: Stream, processor: FaceLLMProcessor) -> None:
         self.stream, self.processor = stream, processor
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """As of the stream."""
-        return self.stream.steps_per_epoch
+        self.steps_per_epoch, self.left_out = stream.steps_per_epoch, stream.left_out
 
     def micro_batches(self, step: int) -> list[TrainBatch]:
         """Batches of a step, grey."""

@@ -16,21 +16,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facellm.atomic import read_json
+from facellm.label_targets import (
+    EYES_OPEN,
+    EYES_SHUT,
+    MOUTH_OPEN,
+    MOUTH_SHUT,
+    threshold_label,
+)
 from facellm.labels import ACTION_UNITS, EXPRESSIONS, intensity_to_level
 from facellm.prepared import PreparedSet, landmark_square
 from facellm.votes import vote_shares
 
 from .augment import Jitter, augment_pixels, move_points, sample_crop
+from .encoder_config import EncoderRun
+from .pretext import Captions, pad_captions
 
 IMAGE_SIZE = 192
 PIXEL_MEAN, PIXEL_STD = 0.5, 0.25
-# Shares of a batch: real faces lead at first; renders, whose labels are learned slowest, later, and
-# in the end forgeries, of which there are few.
-MIXES = {
-    "first": {"ferplus": 0.58, "utkface": 0.22, "rig": 0.12, "fake": 0.05, "mask": 0.03},
-    "second": {"ferplus": 0.41, "utkface": 0.20, "rig": 0.28, "fake": 0.08, "mask": 0.03},
-    "third": {"ferplus": 0.36, "utkface": 0.17, "rig": 0.32, "fake": 0.12, "mask": 0.03},
-}
 JITTERS = {
     "ferplus": Jitter(),
     "utkface": Jitter(zoom=(0.85, 1.45), degrees=12.0),
@@ -54,16 +57,30 @@ class Target:
     eyes_closed: int = -1
     au: np.ndarray | None = None  # (21,) levels 0-5
     gaze: np.ndarray | None = None  # (2,) degrees
+    caption: list[int] | None = None  # token ids
 
 
-# Inner-lip gap / inter-ocular distance, and lid opening / eye width; in between is not labelled.
-MOUTH_SHUT, MOUTH_OPEN = 0.05, 0.10
-EYES_SHUT, EYES_OPEN = 0.12, 0.20
+def held_out_twins(corpus: Path) -> frozenset[str]:
+    """``source/key`` of the rows that a corpus left out as near duplicates of held-out rows."""
+    drops = read_json(corpus / "index" / "drops.json")
+    return frozenset(key for key, told in drops.items() if told.endswith(("(test)", "(valid)")))
 
 
-def threshold_label(value: float, low: float, high: float) -> int:
-    """1 above ``high``, 0 below ``low``, -1 in between."""
-    return 1 if value > high else 0 if value < low else -1
+def without(data: PreparedSet, name: str, twins: frozenset[str]) -> np.ndarray:
+    """Training rows that are none of ``twins``, nor made from one.
+
+    The key of a made row is ``forged/utkface/12``: the row it was made from stands in it.
+    """
+    rows = data.rows(0)
+    if "key" not in data.labels:
+        return rows
+    keys = [str(key) for key in data.labels["key"][rows]]
+    made = [f"utkface/{key.partition('/')[2]}" for key in keys]
+    kept = [
+        f"{name}/{key}" not in twins and not (key.startswith(name) and origin in twins)
+        for key, origin in zip(keys, made, strict=True)
+    ]
+    return rows[np.array(kept, bool)]
 
 
 class EncoderBatches:
@@ -71,28 +88,28 @@ class EncoderBatches:
 
     Args:
         cache: Folder of prepared sets.
-        batch: Pictures a step.
-        seed: With the step number, all the randomness there is.
-        mix: Key of ``MIXES``.
+        run: Says which shares, which rows, which seed: with the step number all the randomness.
+        captions: Drawn for faces of FER+ and UTKFace, where an objective needs them.
     """
 
-    def __init__(self, cache: Path, batch: int, seed: int, mix: str = "first") -> None:
-        self.batch_size, self.seed = batch, seed
+    def __init__(self, cache: Path, run: EncoderRun, captions: Captions | None = None) -> None:
+        self.run, self.captions = run, captions
         names = ("ferplus", "utkface", "real_vs_stylegan2", "forged", "face_mask", "painted", "rig")
         self.sets = {name: PreparedSet(cache / name) for name in names}
-        self.train = {name: data.rows(0) for name, data in self.sets.items()}
+        twins = held_out_twins(Path(run.corpus)) if run.corpus else frozenset()
+        self.train = {name: without(data, name, twins) for name, data in self.sets.items()}
         shown = self.sets["ferplus"].labels["votes"][self.train["ferplus"]]
         keep = (shown[:, 9] < 3) & (shown[:, :9].sum(1) > 0)  # "no face" votes
         self.train["ferplus"] = self.train["ferplus"][keep]
-        self.sources = [
-            name for name, share in MIXES[mix].items() for _ in range(round(share * batch))
-        ]
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Tensors of one step: pixel_values (B, 3, S, S), landmarks (B, 68, 2) and the labels."""
-        rng = np.random.default_rng((self.seed, step))
-        samples = [self._sample(name, rng) for name in self.sources]
-        return collate(samples)
+        rng = np.random.default_rng((self.run.seed, step))
+        shares = self.run.shares_at(step)
+        kinds = [
+            kind for kind, share in shares.items() for _ in range(round(share * self.run.batch))
+        ]
+        return collate([self._sample(kind, rng) for kind in kinds])
 
     def _sample(self, name: str, rng: np.random.Generator):
         draw = getattr(self, f"_draw_{name}")
@@ -124,16 +141,23 @@ class EncoderBatches:
         square = guess if points is None else landmark_square(points)
         return np.asarray(data.images[row]), points, square
 
+    def _caption(self, name: str, row: int, rng: np.random.Generator) -> list[int] | None:
+        if self.captions is None:
+            return None
+        return self.captions.draw(f"{name}/{self.sets[name].labels['key'][row]}", rng)
+
     def _draw_ferplus(self, rng: np.random.Generator):
         row = int(rng.choice(self.train["ferplus"]))
         picture, points, _ = self._framed("ferplus", row)
         votes = vote_shares(self.sets["ferplus"].labels["votes"][row])
-        return picture, points, (24.0, 24.0, 48.0), Target(votes=votes)
+        target = Target(votes=votes, caption=self._caption("ferplus", row, rng))
+        return picture, points, (24.0, 24.0, 48.0), target
 
     def _draw_utkface(self, rng: np.random.Generator):
         row = int(rng.choice(self.train["utkface"]))
         labels = self.sets["utkface"].labels
         target = Target(age=int(labels["age"][row]), male=int(labels["male"][row]))
+        target.caption = self._caption("utkface", row, rng)
         return *self._framed("utkface", row), target
 
     def _draw_rig(self, rng: np.random.Generator):
@@ -193,4 +217,7 @@ def collate(samples: list) -> dict[str, Tensor]:
     for name in ("age", "male", "mask", "fake", "mouth_open", "eyes_closed"):
         values = [getattr(target, name) for _, _, target in samples]
         batch[name] = torch.tensor(values, dtype=torch.int64)
+    captions = [target.caption or [] for _, _, target in samples]
+    if any(captions):
+        batch["captions"] = pad_captions(captions)
     return batch

@@ -5,11 +5,7 @@ over, and must come within half a point of these heads, which is what ``evaluate
 
 Command::
 
-    python -m facellm.train.encoder --cache .cache/default
-    python -m facellm.train.encoder --cache .cache/default --out .cache/default/encoder_second \
-        --start .cache/default/encoder/checkpoint.pt --mix second --steps 3700 --lr 8e-4
-    python -m facellm.train.encoder --cache .cache/default --out .cache/default/encoder_third \
-        --start .cache/default/encoder_second/checkpoint.pt --mix third --steps 3300 --lr 7e-4
+    facellm train default-encoder -o .cache/default/encoder --set corpus=.cache/default/corpus
 
 Resumes from ``<out>/checkpoint.pt``; every step's batch depends on seed and step number only.
 """
@@ -22,7 +18,7 @@ import json
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import AutoTokenizer
 
 from facellm.folders import default_cache
 from facellm.fusion import FaceRegionGuidedCrossAttention
@@ -38,40 +35,13 @@ from facellm.prepared import landmark_square
 from facellm.vision import ConvHybridTower
 
 from .batches import EncoderBatches
+from .encoder_config import EncoderRun, load_encoder_run
 from .encoder_losses import WEIGHTS, TaskLoss, mixup, task_losses
 from .evaluate_encoder import evaluate
+from .pretext import Captions, Pretext, read_captions
 
-FIRST, LAST = "encoder", "encoder_third"  # folders of two of the three stretches in the cache
+FOLDER = "encoder"  # in the cache
 SPECTRUM = 128  # hidden units of the tower's texture branch
-
-
-@dataclass(frozen=True)
-class EncoderRun:
-    """Settings of the stage.
-
-    Attributes:
-        steps: Optimizer steps.
-        batch: Pictures a step.
-        lr: Peak learning rate.
-        warmup: Steps of linear warm-up; the rate then falls as a cosine to zero.
-        weight_decay: AdamW's, on matrices and kernels only.
-        ema: Decay of the averaged weights that are evaluated and kept.
-        mixup: Alpha of mixup between expression rows; 0 is off (it slows the first few epochs).
-        seed: Of weights and batches.
-        mix: Shares of the sets in a batch (``batches.MIXES``).
-        start: Checkpoint whose weights the run starts from; empty for random ones.
-    """
-
-    steps: int = 3600
-    batch: int = 64
-    lr: float = 1e-3
-    warmup: int = 150
-    weight_decay: float = 0.05
-    ema: float = 0.998
-    mixup: float = 0.0
-    seed: int = 7
-    mix: str = "first"
-    start: str = ""
 
 
 class ThrowAwayHeads(nn.Module):
@@ -165,12 +135,20 @@ def set_mean_shape(model: EncoderTrainee, source: EncoderBatches) -> None:
         frlp.shape_scale.fill_(float(stacked.std(0).mean()))
 
 
-def trained_encoder(cache: Path) -> EncoderTrainee:
-    """The averaged weights of the last stretch of training, for inference."""
-    state = torch.load(cache / LAST / "checkpoint.pt", weights_only=True)
+def trained_encoder(folder: Path) -> EncoderTrainee:
+    """The averaged weights that the stage left in ``folder``, for inference."""
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
     encoder = EncoderTrainee().eval()
     encoder.load_state_dict(state["averaged"])
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def captions_of(run: EncoderRun) -> Captions | None:
+    """The corpus's captions, where the run contrasts pictures with them."""
+    if not run.pretext.contrast:
+        return None
+    tokenizer = AutoTokenizer.from_pretrained(run.pretext.tokenizer)
+    return read_captions(Path(run.corpus), tokenizer)
 
 
 class EncoderTraining:
@@ -179,14 +157,18 @@ class EncoderTraining:
     def __init__(self, run: EncoderRun, cache: Path, out: Path) -> None:
         torch.manual_seed(run.seed)
         self.run, self.out, self.cache = run, out, cache
-        self.source = EncoderBatches(cache, run.batch, run.seed, run.mix)
+        captions = captions_of(run)
+        self.source = EncoderBatches(cache, run, captions)
         self.model = EncoderTrainee().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if run.start:
             state = torch.load(run.start, weights_only=True)
             self.model.load_state_dict(state["averaged"])
         set_mean_shape(self.model, self.source)
         self.averaged = copy.deepcopy(self.model).eval().requires_grad_(False)
-        groups = parameter_groups(self.model, run.weight_decay)
+        tower = self.model.vision_tower
+        words = 0 if captions is None else len(captions.tokenizer)
+        self.pretext = Pretext(run.pretext, tower.width, tower.n_patches, words)
+        groups = parameter_groups(nn.ModuleList([self.model, self.pretext]), run.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, run.lr, fused=True)
         self.step, self.seconds = 0, 0.0
         if (out / "checkpoint.pt").is_file():
@@ -196,6 +178,7 @@ class EncoderTraining:
         state = torch.load(self.out / "checkpoint.pt", weights_only=True)
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
+        self.pretext.load_state_dict(state.get("pretext", {}))
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = state["step"], state["seconds"]
         set_mean_shape(self.averaged, self.source)
@@ -207,6 +190,7 @@ class EncoderTraining:
         state = {
             "model": self.model.state_dict(),
             "averaged": self.averaged.state_dict(),
+            "pretext": self.pretext.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
@@ -243,9 +227,12 @@ class EncoderTraining:
         pixels = batch["pixel_values"].contiguous(memory_format=torch.channels_last)
         # On a CPU the fused attention kernels are slower to train than the plain ones.
         with sdpa_kernel(SDPBackend.MATH):
-            losses = task_losses(self.model(pixels, batch["landmarks"]), batch)
+            patches = self.model.features(pixels, batch["landmarks"])
+            losses = task_losses(self.model.heads(patches), batch)
             parts = [loss.mean * loss.share * WEIGHTS[name] for name, loss in losses.items()]
-            total = torch.stack(parts).sum()
+            tower, seed = self.model.vision_tower, self.run.seed + self.step
+            beside = self.pretext.losses(tower, batch, patches, seed)
+            total = torch.stack([*parts, *beside.values()]).sum()
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
@@ -256,7 +243,7 @@ class EncoderTraining:
             self.averaged, self.model, min(self.run.ema, (1 + self.step) / (10 + self.step))
         )
         self.seconds += time.monotonic() - start
-        return losses
+        return losses | {name: TaskLoss(loss, 1.0) for name, loss in beside.items()}
 
     def _log(self, losses: dict[str, TaskLoss]) -> None:
         row = {name: round(float(loss.mean.detach()), 4) for name, loss in losses.items()}
@@ -274,15 +261,16 @@ class EncoderTraining:
 def main(argv: list[str] | None = None) -> None:
     """Command line of the stage."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--corpus", default="")
     parser.add_argument("--cache", type=Path, default=default_cache())
     parser.add_argument("--out", type=Path, default=None)
     parser.add_argument("--threads", type=int, default=2)
-    for name, value in asdict(EncoderRun()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    run = EncoderRun(**{name: getattr(args, name) for name in asdict(EncoderRun())})
-    EncoderTraining(run, args.cache, args.out or args.cache / FIRST).train()
+    run = load_encoder_run(args.config)
+    run = replace(run, corpus=args.corpus or run.corpus)
+    EncoderTraining(run, args.cache, args.out or args.cache / FOLDER).train()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from facellm.label_targets import AGE_SIGMA
 from facellm.labels import ACTION_UNITS, AU_LEVELS, MAX_AGE
 
 # Per labelled picture, not per task: a mean over the three forgeries of a batch would drown the
@@ -23,7 +24,7 @@ WEIGHTS = {
 }  # fmt: skip
 
 
-def age_distribution(age: Tensor, sigma: float = 2.5) -> Tensor:
+def age_distribution(age: Tensor, sigma: float = AGE_SIGMA) -> Tensor:
     """Gaussian label over 0-116: (N,) years -> (N, 117). Source: DLDL, arXiv 1611.01731."""
     grid = torch.arange(MAX_AGE + 1, dtype=torch.float32)
     return (-0.5 * ((grid - age.float()[:, None]) / sigma) ** 2).softmax(-1)

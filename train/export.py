@@ -23,7 +23,7 @@ from facellm.prepared import PreparedSet
 from facellm.readout import Calibration
 
 from .default_model import new_model, new_processor
-from .encoder import trained_encoder
+from .encoder import FOLDER, trained_encoder
 from .evaluate_encoder import evaluate
 
 
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     model = new_model(processor)
     state = torch.load(args.cache / "connector" / "checkpoint.pt", weights_only=True)
     model.load_state_dict(state["model"])
-    encoder = trained_encoder(args.cache)
+    encoder = trained_encoder(args.cache / FOLDER)
     model.vision_tower.load_state_dict(encoder.vision_tower.state_dict())
     model.region_attention.load_state_dict(encoder.region_attention.state_dict())
     kept = args.out / CALIBRATION

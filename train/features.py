@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,15 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from facellm.folders import default_cache
+from facellm.label_targets import GAZE_SIGMA
 from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS, GAZE_DEGREES, QUERIES
 
 from .batches import EncoderBatches
-from .encoder import trained_encoder
+from .encoder import FOLDER, trained_encoder
+from .encoder_config import load_encoder_run
 from .encoder_losses import age_distribution
 
-GAZE_SIGMA = 4.0  # degrees
+CONFIG = Path(__file__).parent / "configs" / "default-encoder.yaml"
 HEAD_OF = {"gender": "male"}  # query name -> head name where they differ
 
 
@@ -78,11 +81,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    model = trained_encoder(args.cache)
-    source = EncoderBatches(args.cache, 64, args.seed, "third")
+    model = trained_encoder(args.cache / FOLDER)
+    run = load_encoder_run(CONFIG)
+    source = EncoderBatches(args.cache, replace(run, seed=args.seed, mix=run.mix[-1:]))
     out_dir = args.cache / "features"
     out_dir.mkdir(parents=True, exist_ok=True)
-    count = args.batches * len(source.sources)
+    count = args.batches * len(source.batch(0)["landmarks"])
     shape = (count, model.vision_tower.n_patches, model.vision_tower.width)
     features = open_memmap(out_dir / "features.npy", mode="w+", dtype=np.float16, shape=shape)
     kept: list[dict[str, Tensor]] = []

@@ -88,16 +88,31 @@ def _nf4(bnb: Any, module: nn.Linear, settings: LoraSettings) -> nn.Module:
 
 
 def _int8(bnb: Any, module: nn.Linear, settings: LoraSettings) -> nn.Module:
+    del settings  # there is one kind
+
+    class Int8(bnb.nn.Linear8bitLt):
+        """Takes its scales along to another device, which only a move of itself would."""
+
+        def _apply(self, fn: Any, recurse: bool = True) -> nn.Module:
+            super()._apply(fn, recurse)
+            self.weight.CB = self.weight.SCB = None
+            self.state.CB = self.weight.data
+            self.state.SCB = self.state.SCB.to(self.weight.device)
+            return self
+
     with torch.device("meta"):
-        new = bnb.nn.Linear8bitLt(
+        new = Int8(
             module.in_features,
             module.out_features,
             bias=module.bias is not None,
             has_fp16_weights=False,
             threshold=OUTLIERS,
         )
-    weight = bnb.nn.Int8Params(module.weight.data, requires_grad=False, has_fp16_weights=False)
+    # Quantised when it leaves the CPU, or comes to it from there; never on a GPU's own weights.
+    numbers = module.weight.data.cpu()
+    weight = bnb.nn.Int8Params(numbers, requires_grad=False, has_fp16_weights=False)
     new.weight, new.bias = weight.to(module.weight.device), module.bias
+    new.init_8bit_state()
     return new
 
 
@@ -116,8 +131,8 @@ def quantisation_scales(module: nn.Module) -> list[Tensor]:
     weight: Any = module.weight
     if hasattr(weight, "quant_state"):
         return _scales(weight.quant_state)
-    state: Any = module.state  # takes the scales over in the first pass
-    return [weight.SCB if state.SCB is None else state.SCB]
+    state: Any = module.state
+    return [state.SCB]
 
 
 def _scales(state: Any) -> list[Tensor]:

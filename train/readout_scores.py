@@ -10,6 +10,7 @@ Example: ``readout_scores(model, stream)`` -> ``{"expression": {"ferplus/12/read
 | age | with an age | distance of the expectations, years |
 | gender, mask, fake | labelled | 1.0 where right, else 0.0 |
 | units | with a labelled action unit | mean distance of the expected levels, 0 to 5 |
+| attention | with a unit that is present | cosine of FRGCA's attention with its regions |
 
 Legend: as in ``sample``; M labels of a query.
 """
@@ -27,8 +28,9 @@ from facellm.model import FaceLLMForConditionalGeneration
 from facellm.processor import FaceLLMProcessor
 
 from .loop.job import Stream
-from .objectives.faces import sample_at
-from .sample import TrainBatch
+from .objectives.au_attention import unit_cosines
+from .objectives.faces import first_faces, sample_at
+from .sample import Forwarded, TrainBatch
 from .trainee import Trainee
 
 Scores = Mapping[str, Mapping[str, float]]  # metric -> sample id -> value
@@ -40,6 +42,7 @@ HIGHER_IS_BETTER = {
     "mask": True,
     "fake": True,
     "units": False,
+    "attention": True,
 }
 
 
@@ -58,7 +61,10 @@ def readout_scores(
     found: dict[str, dict[str, dict[str, float]]] = {}
     for step in range(stream.steps_per_epoch):
         for batch in stream.micro_batches(step):
-            for sample, shares in _said(trainee, processor, batch).items():
+            out = trainee.run(batch)
+            for sample, cosine in _attention(trainee, batch, out).items():
+                found.setdefault("attention", {})[sample] = {"": cosine}
+            for sample, shares in _said(out, processor, batch).items():
                 for query, (target, said) in shares.items():
                     for metric, value in _values(query, target, said).items():
                         found.setdefault(metric, {}).setdefault(sample, {})[query] = value
@@ -68,13 +74,20 @@ def readout_scores(
     }
 
 
+def _attention(trainee: Trainee, batch: TrainBatch, out: Forwarded) -> dict[str, float]:
+    """Sample id -> cosine, of the samples whose face counts (``au_attention``)."""
+    faces, cosines = unit_cosines(trainee.model, batch, out.patches)
+    holders = dict(zip(first_faces(batch), batch.samples, strict=True))
+    pairs = zip(faces.tolist(), cosines.tolist(), strict=True)
+    return {holders[face].id: cosine for face, cosine in pairs}
+
+
 def _said(
-    trainee: Trainee, processor: FaceLLMProcessor, batch: TrainBatch
+    out: Forwarded, processor: FaceLLMProcessor, batch: TrainBatch
 ) -> dict[str, dict[str, tuple[Tensor, Tensor]]]:
     """Sample id -> query -> target (M,) and log-probabilities (M,)."""
     if batch.readout_at is None or batch.readout_targets is None:
         return {}
-    out = trainee.run(batch)
     rows, places, queries = batch.readout_at.unbind(1)
     holders = sample_at(batch, rows, places)
     said: dict[str, dict[str, tuple[Tensor, Tensor]]] = {}

@@ -21,12 +21,12 @@ from typing import Any, Literal, get_type_hints
 
 from facellm.strict_yaml import read_yaml
 
+from .run_losses import LossesConfig
 from .run_sections import (
     DataConfig,
     EngineConfig,
     KeepConfig,
     LoraSettings,
-    LossesConfig,
     ModelConfig,
     RatesConfig,
     ScheduleConfig,

@@ -52,6 +52,9 @@ class DataConfig:
         pictures: Folder that the pictures' paths in the corpora start from.
         context: ``reading``: answers are written under the face's reading, as in use (records
             whose labels hold none are left out and counted); ``none``: under the picture alone.
+        echo: A single face's reading comes once more behind its conversation (``data/echo``).
+        teacher: File of a model's readings (``own_readings``): queries a face has no label for are
+            learned from it, and action units always, where one level would say less. Empty: none.
         tasks: Only these tasks; all where empty.
         leave_out_sources: Sets never trained on (leave-one-source-out).
         leave_out_tasks: Tasks never trained on, readout targets included (leave-one-task-out).
@@ -70,6 +73,8 @@ class DataConfig:
     corpora: tuple[str, ...]
     pictures: str = ""
     context: Literal["reading", "none"] = "none"
+    echo: bool = False
+    teacher: str = ""
     tasks: tuple[str, ...] = ()
     leave_out_sources: tuple[str, ...] = ()
     leave_out_tasks: tuple[str, ...] = ()
@@ -83,6 +88,8 @@ class DataConfig:
     augment: bool = True
 
     def __post_init__(self) -> None:
+        if self.echo and self.context != "reading":
+            raise ValueError(f"echo needs context: reading, not {self.context}")
         if not self.corpora:
             raise ValueError("corpora is empty: there is nothing to train on")
         at_least(self, max_tokens=16, workers=0, limit=0)
@@ -188,40 +195,6 @@ class ScheduleConfig:
             raise ValueError(
                 f"global_batch {self.global_batch} is no multiple of micro_batch {self.micro_batch}"
             )
-
-
-@dataclass(frozen=True)
-class LossesConfig:
-    """Weight of every objective; 0 is off. Those above 0 by default are the product's own two.
-
-    Attributes:
-        answer: Cross-entropy of the answer tokens.
-        readout: Cross-entropy at the query tokens.
-        neighbourhood: Targets smoothed over neighbouring pictures (LA-Net; PAPERS.md).
-        identity_adversary: Gradient reversal against telling people apart (FMAE-IAT; PAPERS.md).
-        au_attention: FRGCA's attention drawn to the regions of the units labelled present.
-        soft_targets: No weight: ``readout`` learns whole distributions (votes); false: each
-            target's most likely label alone.
-    """
-
-    answer: float = 1.0
-    readout: float = 1.0
-    neighbourhood: float = 0.0
-    identity_adversary: float = 0.0
-    au_attention: float = 0.0
-    soft_targets: bool = True
-
-    def __post_init__(self) -> None:
-        for name, weight in self.weights.items():
-            if weight < 0:
-                raise ValueError(f"weight of {name}, {weight}, is below 0")
-        if not any(self.weights.values()):
-            raise ValueError("every loss weighs 0: nothing is learned")
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Objective -> weight, in the order above."""
-        return {name: value for name, value in asdict(self).items() if name != "soft_targets"}
 
 
 @dataclass(frozen=True)

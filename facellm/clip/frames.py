@@ -75,6 +75,7 @@ class ClipFacts:
         size: Width and height as shown, pixels; None where only the frames tell.
         rotation: Degrees clockwise that stored frames are turned by to be shown.
         duration: Seconds that the file promises, None where it says nothing.
+        mirrored: Whether left and right are swapped after turning.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ClipFacts:
     size: tuple[int, int] | None = None
     rotation: int = 0
     duration: float | None = None
+    mirrored: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -92,6 +94,7 @@ class ClipFacts:
             "codec": self.codec,
             "size": None if self.size is None else list(self.size),
             "rotation": self.rotation,
+            "mirrored": self.mirrored,
             "promised_seconds": None if self.duration is None else round(self.duration, 3),
         }
 
@@ -158,3 +161,8 @@ def span(first: float, last: float) -> str:
     """``0:01.0 to 0:02.5``, or ``at 0:01.0`` where both are the same to a tenth."""
     start, end = clock(first), clock(last)
     return f"at {start}" if start == end else f"{start} to {end}"
+
+
+def short(seconds: float) -> str:
+    """``0.067``, ``0.5``, ``153``: two digits, whole seconds from ten on."""
+    return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2g}"

@@ -6,8 +6,9 @@ Example: ``is_clip(Path("party.gif"))`` is True for an animated GIF and False fo
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
@@ -20,9 +21,19 @@ if TYPE_CHECKING:
 
 # Kinds of pictures that may move; more than one frame makes them a clip.
 MAY_MOVE = {".gif", ".webp", ".png", ".apng", ".avif"}
-# How video files begin, for those with another name: offset and bytes.
-_BEGINNINGS = ((0, b"\x1a\x45\xdf\xa3"), (0, b"FLV\x01"), (0, b"\x00\x00\x01\xba"), (8, b"AVI "))
+_PILLOW_KINDS = {"GIF", "WEBP", "PNG", "AVIF"}  # not those whose pictures are pages or a pair
+_MOVING = (b"GIF8", b"\x89PNG", b"RIFF")  # how those begin that often lack their ending
+# How video files begin, for those with another name or none: offset and bytes.
+_BEGINNINGS = (
+    *((0, b"\x1a\x45\xdf\xa3"), (0, b"FLV\x01"), (8, b"AVI "), (0, b"OggS")),
+    *((0, b"\x00\x00\x01\xba"), (0, b"\x00\x00\x01\xb3"), (0, b"YUV4MPEG2 ")),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),  # Windows Media
+    *((4, b"moov"), (4, b"mdat"), (4, b"wide"), (4, b"free")),  # QuickTime of old
+)
 _STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"jp2 ", b"crx ")
+_PACKETS = ((0, 188), (4, 192))  # first mark and distance of the marks of MPEG transport streams
+_MARK = 0x47
+_ENOUGH = 512  # bytes that tell a video
 
 
 def is_clip(path: Path) -> bool:
@@ -36,21 +47,31 @@ def is_clip(path: Path) -> bool:
         return moves(path)
     try:
         with path.open("rb") as file:
-            start = file.read(16)
+            start = file.read(_ENOUGH)
     except OSError:  # who opens it as a picture says why
+        return False
+    return begins_as_video(start) or (start.startswith(_MOVING) and moves(path))
+
+
+def begins_as_video(start: bytes) -> bool:
+    """Whether a file that begins like this is a video; animated pictures are none."""
+    if start[:4] == b"GIF8":
         return False
     if start[4:8] == b"ftyp":
         return start[8:12] not in _STILL_BRANDS
-    return (start[:6] in {b"GIF87a", b"GIF89a"} and moves(path)) or any(
-        start[at : at + len(mark)] == mark for at, mark in _BEGINNINGS
-    )
+    if any(start[at : at + len(mark)] == mark for at, mark in _BEGINNINGS):
+        return True
+    return any(start[at : at + 2 * step + 1 : step] == bytes([_MARK] * 3) for at, step in _PACKETS)
 
 
-def moves(path: Path) -> bool:
-    """Whether a picture file has more than one frame; a damaged one is left to who reads it."""
+def moves(source: Path | BinaryIO) -> bool:
+    """Whether a picture has more than one frame; a damaged one is left to who reads it."""
     try:
-        with Image.open(path) as picture:
-            return bool(getattr(picture, "is_animated", False))
+        with warnings.catch_warnings():  # the bound on its size is checked by who reads it
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(source) as picture:
+                animated = bool(getattr(picture, "is_animated", False))
+                return animated and picture.format in _PILLOW_KINDS
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return False
 
@@ -79,7 +100,7 @@ def open_clip(path: str | Path, rate: float | None = None) -> Clip:
         raise FaceLLMError(f"{path}: the file is empty")
     with path.open("rb") as file:
         is_gif = file.read(4) == b"GIF8"
-    if is_gif or path.suffix.lower() in MAY_MOVE:
+    if is_gif or path.suffix.lower() in MAY_MOVE or moves(path):
         return AnimatedPicture(path)
     from facellm.clip.video_file import VideoFile
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from facellm.clip.events import out_of_sight
-from facellm.clip.frames import clock, span
+from facellm.clip.frames import clock, short, span
 from facellm.clip.shapes import Box, Line, Picture, Shape, Sheet, Words
 from facellm.clip.timeline import Sight, Timeline, TrackLine
 from facellm.labels import EXPRESSIONS, FACS
@@ -72,7 +72,7 @@ class Layout:
         """Name, what was looked at, what was lost."""
         timeline = self.timeline
         self.text(shortened(timeline.facts.name, 90), 18)
-        apart = f", {timeline.spacing:.2g} s apart" if len(timeline.times) > 1 else ""
+        apart = f", {short(timeline.spacing)} s apart" if len(timeline.times) > 1 else ""
         looked = f"{len(timeline.times)} frames, {span(0.0, timeline.end)}{apart}"
         faces = len(timeline.tracks)
         said = f"{faces} face{'' if faces == 1 else 's'}" if faces else "no face in any of them"

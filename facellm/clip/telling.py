@@ -15,7 +15,7 @@ from collections.abc import Callable
 from statistics import fmean
 
 from facellm.clip.events import Stretch, across_gaps, track_events
-from facellm.clip.frames import clock, span
+from facellm.clip.frames import clock, short, span
 from facellm.clip.phrases import (
     MOST_TOLD,
     age_of,
@@ -102,7 +102,7 @@ def opening(timeline: Timeline) -> str:
     samples = len(timeline.times)
     looked = f"I looked at {several(samples, 'frame')} of the clip, {span(0.0, timeline.end)}"
     if samples > 1:
-        looked += f", {timeline.spacing:.2g} seconds apart"
+        looked += f", {short(timeline.spacing)} seconds apart"
     return f"{looked}." if timeline.tracks else f"{looked}, and see no face in any of them."
 
 

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from facellm.clip.frames import EVERY_FRAME, ClipFacts, ClipFrame, Losses, Rgb, clock
+from facellm.clip.turning import clockwise, turn_of
 from facellm.errors import FaceLLMError
-from facellm.images import MAX_PIXELS, MAX_SIDE
+from facellm.images import MAX_PIXELS, MAX_SIDE, Turn, turned
 from facellm.picture_files import shown_name
 
 MISSING = "clips need PyAV: pip install 'facellm[clip]'"
@@ -44,7 +45,9 @@ def pyav() -> Any:
 def decoder_name() -> str:
     """``PyAV 18.1.0 (libavcodec 62.28.102)``."""
     av = pyav()
-    codecs = ".".join(map(str, av.library_versions["libavcodec"]))
+    from av import library_versions
+
+    codecs = ".".join(map(str, library_versions["libavcodec"]))
     return f"PyAV {av.__version__} (libavcodec {codecs})"
 
 
@@ -73,12 +76,14 @@ class VideoFile:
             first = next(self._decoded(self._packets(container, stream), stream), None)
             if first is None:
                 raise FaceLLMError(f"{path}: no frame of this clip can be decoded")
-            name, turn = context.name, round(first.rotation / 90) % 4
-            height, width = upright(first, self.aspect).shape[:2]
+            # Asked of one frame only: PyAV keeps a frame whose side data was asked for until
+            # Python looks for circles, and a clip has one matrix for all of its frames.
+            self.turn = turn_of(first)
+            name, (rotation, mirrored) = context.name, clockwise(self.turn)
+            height, width = upright(first, self.turn, self.aspect).shape[:2]
         self.losses = Losses()  # counted again when the frames are used
-        self.facts = ClipFacts(
-            shown_name(path), decoder_name(), name, (width, height), -90 * turn % 360, promised
-        )
+        size, file = (width, height), shown_name(path)
+        self.facts = ClipFacts(file, decoder_name(), name, size, rotation, promised, mirrored)
 
     def frames(self, spacing: float = EVERY_FRAME) -> Iterator[ClipFrame]:
         """Frames in the order shown (``facellm.clip.frames.Clip``)."""
@@ -104,7 +109,7 @@ class VideoFile:
                 if frame.is_corrupt:
                     self.losses.add("damaged, left out", time)
                     continue
-                yield ClipFrame(index, time, partial(upright, frame, self.aspect))
+                yield ClipFrame(index, time, partial(upright, frame, self.turn, self.aspect))
         self._tell_missing_end(end)
 
     def seconds(self) -> float:
@@ -232,12 +237,13 @@ def _time(packet: Any) -> float:
     return 0.0 if packet.pts is None else float(packet.pts * packet.time_base)
 
 
-def upright(frame: Any, aspect: float = 1.0) -> Rgb:
-    """Pixels of a decoded frame as it is shown: turned, pixels made square, at most 4,096 wide.
+def upright(frame: Any, turn: Turn, aspect: float = 1.0) -> Rgb:
+    """Pixels of a decoded frame as players show it: turned, un-mirrored, at most 4,096 wide.
 
     Args:
         frame: Of PyAV.
-        aspect: Width of a stored pixel / its height.
+        turn: Of the clip.
+        aspect: Width of a stored pixel / its height; pixels are made square.
     """
     width, height = frame.width * aspect, float(frame.height)
     scale = min(1.0, MAX_SIDE / max(width, height))
@@ -246,4 +252,4 @@ def upright(frame: Any, aspect: float = 1.0) -> Rgb:
         pixels = frame.reformat(*size, format="rgb24", threads=THREADS).to_ndarray()
     except (ValueError, pyav().error.FFmpegError) as error:
         raise FaceLLMError(f"cannot be turned into pixels ({error})") from error
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90) % 4))
+    return turned(pixels, turn)

@@ -1,7 +1,7 @@
 """Questions for answers: the question bank's wordings, and those of ``questions_extra.json``.
 
-The extra file is written as the bank is (``wording.py``) for intents the bank does not have. Two of
-them ask about one thing, which the answer names: a unit or a visible attribute.
+The extra file is written as the bank is (``wording.py``) for intents the bank does not have. Some
+ask about one thing, which the answer names: a unit, a visible attribute, an apparent gender.
 
 Example: ``word(Exchange("action_units", "one_unit", "AU12 (Lip Corner Puller) is active."), rng)``
 -> ``question="is AU12 active?"``.
@@ -28,6 +28,11 @@ from ..wording import expand, fork
 NAMED_BY_ANSWER = {
     "one_unit": ("unit", re.compile(r"^AU(\d+)")),
     "one_attribute": ("attribute", re.compile(r"^([^:]+):")),
+    "gender_check": ("gendered", re.compile(r"^((?:Yes|No)\b.*\b(?:fe)?male)\b")),
+}
+GENDERED = {
+    "female": ["a woman", "a female person", "a lady", "a female face"],
+    "male": ["a man", "a male person", "a gentleman", "a male face"],
 }
 
 
@@ -53,9 +58,18 @@ def named_slots(exchange: Exchange) -> Slots:
         raise ValueError(f"{exchange.answer!r} does not begin with its {slot}")
     if slot == "attribute":
         return extra()[1] | {slot: [found[1].lower()]}
+    if slot == "gendered":
+        return extra()[1] | {slot: GENDERED[asked_gender(found[1])]}
     number = int(found[1])
     names = [f"AU{number}", f"AU {number}", f"AU{number} ({FACS[number].name})"]
     return extra()[1] | {slot: [*names, f"the {FACS[number].name.lower()}"]}
+
+
+def asked_gender(answer: str) -> str:
+    """Which gender a question asks about that is answered with yes or no and the apparent one."""
+    shown = "female" if "female" in answer else "male"
+    other = "male" if shown == "female" else "female"
+    return shown if answer.startswith("Yes") else other
 
 
 def word(exchange: Exchange, rng: np.random.Generator) -> Exchange:

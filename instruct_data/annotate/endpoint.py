@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from facellm.errors import FaceLLMError
 
@@ -171,6 +172,33 @@ class Endpoint:
             completion_tokens=tokens[1],
         )
         return Reply(text, *tokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking(EndpointOptions):
+    """What an annotator and a rater behind an endpoint share; a ``corpus.spending.Spender``."""
+
+    name: ClassVar[str]
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """Asks, caches and counts; ``endpoint.usage`` says what it came to."""
+        return Endpoint(self)
+
+    @property
+    def account(self) -> str:
+        """What its counts stand under: ``openai: model``."""
+        return f"{self.name}: {self.model}"
+
+    def on_spending(self, note: Callable[[Mapping[str, float]], None] | None) -> None:
+        """Call ``note`` with the numbers of every answer, and their cost where prices are given."""
+
+        def priced(counted: dict[str, int]) -> None:
+            assert note is not None
+            cost = self.cost(counted)
+            note(counted if cost is None else {**counted, "cost": cost})
+
+        self.endpoint.usage.tell = None if note is None else priced
 
 
 def parsed(text: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Example: ``EndpointOptions(url="http://localhost:8000/v1", model="m", prompt_pri
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from .checks import check_number, check_text
@@ -54,6 +55,13 @@ class EndpointOptions:
             check_number(name, getattr(self, name), 0)
         check_number("temperature", self.temperature, 0, 2)
 
+    def cost(self, counted: Mapping[str, float]) -> float | None:
+        """Price of counted tokens in the currency of the options; None where no price is given."""
+        if not (self.prompt_price or self.completion_price):
+            return None
+        asked, answered = (counted.get(f"{who}_tokens", 0) for who in ("prompt", "completion"))
+        return (asked * self.prompt_price + answered * self.completion_price) / 1e6
+
 
 @dataclass
 class Usage:
@@ -66,6 +74,7 @@ class Usage:
         unusable: Answers that were no JSON, or not what was asked for.
         prompt_tokens: Of requests that were sent.
         completion_tokens: Of their answers.
+        tell: Called with every count as it is made, or nobody.
     """
 
     requests: int = 0
@@ -74,6 +83,7 @@ class Usage:
     unusable: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    tell: Callable[[dict[str, int]], None] | None = field(default=None, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def count(self, **more: int) -> None:
@@ -81,13 +91,13 @@ class Usage:
         with self._lock:
             for name, number in more.items():
                 setattr(self, name, getattr(self, name) + number)
+            if self.tell is not None:
+                self.tell(more)
 
     def cost(self, options: EndpointOptions) -> float:
         """Price of the tokens, in the currency of the options."""
-        tokens = (self.prompt_tokens, self.completion_tokens)
-        prices = (options.prompt_price, options.completion_price)
-        return sum(n * price for n, price in zip(tokens, prices, strict=True)) / 1e6
+        return options.cost(self.to_dict()) or 0.0
 
     def to_dict(self) -> dict[str, int]:
         """Counts, JSON-ready."""
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
+        return {name: value for name, value in vars(self).items() if isinstance(value, int)}

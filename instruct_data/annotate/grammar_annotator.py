@@ -48,6 +48,8 @@ TELLERS: tuple[tuple[str, str, Teller], ...] = (
     ("attributes", "one_attribute", picture.tell_one_attribute),
     ("attributes", "one_attribute", picture.tell_one_attribute),
     ("attributes", "gender", people.tell_gender),
+    ("attributes", "gender_check", people.tell_gender_check),
+    ("attributes", "age_and_gender", people.tell_age_and_gender),
     ("attributes", "mask", picture.tell_mask),
     ("age", "age", people.tell_age),
     ("age", "age_group", people.tell_age_group),
@@ -75,7 +77,7 @@ class GrammarAnnotator:
     """
 
     limits: float = 0.5
-    most: int = 9
+    most: int = 10
     least_quality: float = 0.5
     name: ClassVar[str] = "grammar"
 
@@ -123,7 +125,7 @@ def decline(facts: Facts, rng: random.Random) -> Exchange:
 
 
 def asked(exchange: Exchange, seed: int) -> Exchange:
-    """With its question where that names a unit or an attribute the answer is about."""
+    """With its question where that names what the answer is about."""
     if exchange.intent not in NAMED_BY_ANSWER:
         return exchange
     return word(exchange, np.random.default_rng((seed, len(exchange.answer))))

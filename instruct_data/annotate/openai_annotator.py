@@ -17,13 +17,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 from ..corpus.record import Draft, Exchange, Rejection, reject
 from .checks import check_number
-from .endpoint import BadReply, Endpoint, Unanswered
-from .endpoint_options import EndpointOptions
+from .endpoint import Asking, BadReply, Unanswered
 from .facts import Facts, facts_of, shipped_geometry
 from .portrait import TOPICS, label_sentences, measured_sentences, shown_and_told
 
@@ -44,7 +42,7 @@ name."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenAIAnnotator(EndpointOptions):
+class OpenAIAnnotator(Asking):
     """See the module docstring; the endpoint's options come first.
 
     Attributes:
@@ -63,11 +61,6 @@ class OpenAIAnnotator(EndpointOptions):
         check_number("least_characters", self.least_characters, 1)
         check_number("most_characters", self.most_characters, self.least_characters)
         check_number("least_quality", self.least_quality, 0, 1)
-
-    @cached_property
-    def endpoint(self) -> Endpoint:
-        """Asks, caches and counts; ``endpoint.usage`` says what it came to."""
-        return Endpoint(self)
 
     def annotate(self, drafts: Sequence[Draft]) -> list[tuple[Exchange, ...] | Rejection]:
         """Exchanges for every draft; none where its row has no label.

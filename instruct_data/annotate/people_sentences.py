@@ -123,3 +123,20 @@ def tell_gender(facts: Facts, writer: Writer) -> str | None:
     if facts.row.male is None:
         return None
     return writer.write(phrases.GENDER, g="male" if facts.row.male else "female")
+
+
+def tell_gender_check(facts: Facts, writer: Writer) -> str | None:
+    """Whether the apparent gender is the one asked about, as likely yes as no."""
+    if facts.row.male is None:
+        return None
+    right = writer.rng.random() < 0.5
+    said = phrases.GENDER_YES if right else phrases.GENDER_NO
+    return writer.write(said, g="male" if facts.row.male else "female")
+
+
+def tell_age_and_gender(facts: Facts, writer: Writer) -> str | None:
+    """Apparent age and gender in one, where both are known."""
+    if facts.row.male is None or facts.row.age is None:
+        return None
+    gender = "male" if facts.row.male else "female"
+    return writer.write(phrases.AGE_AND_GENDER, g=gender, a=years(facts.row.age))

@@ -162,6 +162,29 @@ GENDER = (
     "{g}, by the look of the face.",
     "{g}: that is the apparent gender.",
 )
+AGE_AND_GENDER = (
+    "Apparent gender: {g}; apparent age: about {a}.",
+    "{g} by appearance, and about {a} old.",
+    "{g}, as far as looks go, with an apparent age of about {a}.",
+    "About {a} by appearance; the apparent gender is {g}.",
+    "{g} in appearance; {a} is a fair estimate of the apparent age.",
+    "{S} looks {g} and about {a} old.",
+    "Around {a} old and {g}, judged by appearance alone.",
+)
+GENDER_YES = (
+    "Yes: the apparent gender is {g}.",
+    "Yes, {g} by appearance.",
+    "Yes: {g}, as far as looks go.",
+    "Yes, the face looks {g}.",
+    "Yes: {g}, judged by appearance alone.",
+)
+GENDER_NO = (
+    "No: the apparent gender is {g}.",
+    "No, {g} by appearance.",
+    "No: {g}, as far as looks go.",
+    "No, the face looks {g}.",
+    "No: {g}, judged by appearance alone.",
+)
 INNER = (
     "I cannot tell: a picture shows an expression, not what somebody feels.",
     "That cannot be told from a picture, I cannot tell it: only what shows can be described.",

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar
 
 from ..corpus.record import Draft, Outcome, Rating, reject
 from .checks import check_number
-from .endpoint import BadReply, Endpoint, Unanswered
-from .endpoint_options import EndpointOptions
+from .endpoint import Asking, BadReply, Unanswered
 from .facts import Facts, facts_of, shipped_geometry
 from .portrait import label_sentences, shown_and_told
 
@@ -42,7 +40,7 @@ Reply with one JSON object with exactly these five keys and nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RatingStep(EndpointOptions):
+class RatingStep(Asking):
     """See the module docstring; the endpoint's options come first.
 
     Attributes:
@@ -55,11 +53,6 @@ class RatingStep(EndpointOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("least_overall", self.least_overall, LOWEST, HIGHEST)
-
-    @cached_property
-    def endpoint(self) -> Endpoint:
-        """Asks, caches and counts; ``endpoint.usage`` says what it came to."""
-        return Endpoint(self)
 
     def __call__(self, drafts: Sequence[Draft]) -> list[Outcome]:
         """Rated drafts; rejects ``rated low``, ``unusable answer``, ``refused by the endpoint``.

@@ -37,6 +37,7 @@ from .plugins import read_source
 from .record import Draft, Outcome, Rejection, Step
 from .rows import Item, Job, Part, RowStream, first_outcome
 from .shards import ShardWriter
+from .spending import ledger, spenders
 from .steps import new_steps, run_steps
 
 BATCH_ROWS = 64
@@ -130,13 +131,18 @@ def build_part(job: Job, tell: Tell = silent) -> None:
     """Build the shards of a part that are not there."""
     folder, stream = CorpusFolder(job.out), RowStream(job.config, job.data)
     steps = new_steps(job.config)
+    paying = spenders(steps)
     if job.config.dedupe is not None:
         steps.insert(0, Duplicates(drops_of(job)))
     with one_thread():
         for shard, items in stream.shards():
             if shard not in job.part or folder.is_finished(shard):
                 continue
-            with folder.locked(shard), ShardWriter(folder, shard) as writer:
+            with (
+                folder.locked(shard),
+                ledger(folder, shard, paying),
+                ShardWriter(folder, shard) as writer,
+            ):
                 fill(writer, job, steps, items)
             tell(f"shard {shard}: {writer.counts.rows} rows, {writer.counts.turns} questions")
     folder.tell_rows(stream.totals())

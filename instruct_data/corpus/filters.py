@@ -50,8 +50,9 @@ class PictureFilter:
         looked = self.modes[draft.notes["source"]] != "none"
         if looked and (missed := self._judge_faces(draft)) is not None:
             return missed
-        sharp = round(sharpness(draft.picture, largest(draft.faces)), 2)
-        if sharp < self.bounds.least_blur:
+        face = largest(draft.faces)
+        sharp = round(sharpness(draft.picture, face), 2)
+        if face is not None and sharp < self.bounds.least_blur:
             detail = f"sharpness {sharp} is under {self.bounds.least_blur}"
             return reject(draft, self.name, "blurred", detail)
         return replace(draft, notes=draft.notes | {"sharpness": sharp})

@@ -10,6 +10,7 @@ from .card import card_text, write_samples
 from .config import CorpusConfig
 from .counts import merge
 from .folder import CorpusFolder
+from .spending import spent
 
 
 def finish(folder: CorpusFolder, config: CorpusConfig) -> dict[str, Any] | None:
@@ -26,6 +27,8 @@ def finish(folder: CorpusFolder, config: CorpusConfig) -> dict[str, Any] | None:
         return None
     counts = merge(read_json(folder.counts_of(shard)) for shard in finished)
     counts |= {"read": rows["sources"], "shards": len(finished)}
+    if bill := spent(folder):
+        counts["endpoints"] = bill
     samples = write_samples(folder, counts)
     write_json(folder.counts_file, counts)
     write_text(folder.card_file, card_text(config, counts, samples))

@@ -4,6 +4,7 @@
     shard-00007-train.parquet records of rows 14,000 to 15,999, one file a split
     rejected-00007.jsonl      their rejections, one a line
     counts/00007.json         written last: without it shard 7 does not count as there
+    counts/spent-00007.jsonl  what endpoints were asked for shard 7, killed runs too (``spending``)
     counts/rows.json          rows and shards of the whole, once a process has read all sources
     index/                    fingerprints, where near duplicates are looked for
     counts.json README.md     written when every shard is there
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from facellm.atomic import PART, read_json, told_in_words, write_json
+from facellm.differences import differences, flat
 from facellm.errors import FaceLLMError
 
 from .config import CorpusConfig
@@ -74,11 +76,9 @@ class CorpusFolder:
         if there.get("sha256") == mine["sha256"]:
             return
         old, new = flat(there.get("config", {})), flat(mine["config"])
-        different = [
-            f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
-            for name in sorted({*old, *new})
-            if old.get(name) != new.get(name)
-        ] or [f"format was {there.get('format')}, is {FORMAT}"]
+        different = differences(old, new) or differences(
+            {"format": there.get("format")}, {"format": FORMAT}
+        )
         raise FaceLLMError(
             f"{self.path}: holds the corpus of another config: {'; '.join(different)}; "
             "take another folder"
@@ -159,17 +159,3 @@ def manifest_of(config: CorpusConfig) -> dict[str, Any]:
     content = json.loads(json.dumps({"format": FORMAT, "config": config.to_dict()}))
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return content | {"sha256": digest}
-
-
-def flat(value: Any, name: str = "") -> dict[str, Any]:
-    """A tree of dicts and lists -> one dict: ``{"sources.0.path": ...}``."""
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    else:
-        return {name: value}
-    found: dict[str, Any] = {}
-    for key, inner in items:
-        found |= flat(inner, f"{name}.{key}" if name else str(key))
-    return found

@@ -11,6 +11,7 @@ Memory: this is the one thing that grows with the rows, by fingerprint and key (
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from facellm.errors import FaceLLMError
 
 from .decode import pixels_of
 from .folder import CorpusFolder
+from .joined import joined, repeated
 from .plugins import DEDUPERS, new_plugin
 from .record import Draft, Outcome, Rejection, reject
 from .rows import Item, Job, RowStream
@@ -127,21 +129,15 @@ def drops_of(job: Job) -> dict[str, str]:
     return drops
 
 
-def find_drops(files: Sequence[Any], dedupe: Dedupe) -> dict[str, str]:
+def find_drops(files: Sequence[Path], dedupe: Dedupe) -> dict[str, str]:
     """Drops of all fingerprints together.
 
     Raises:
         FaceLLMError: If two rows have one key.
     """
-    parts = [dict(np.load(file)) for file in files]
-    parts = [part for part in parts if len(part["keys"])]
-    keys = [str(key) for part in parts for key in part["keys"]]
-    if len(set(keys)) < len(keys):
-        seen: set[str] = set()
-        twice = next(key for key in keys if key in seen or seen.add(key))
-        raise FaceLLMError(f"two rows have the key {twice!r}")
-    if not keys:
-        return {}
-    splits = [str(split) for part in parts for split in part["splits"]]
-    prints = np.concatenate([part["fingerprints"] for part in parts])
-    return dedupe.duplicate_drops(prints, splits, keys)
+    with joined(files) as everything:
+        if (twice := repeated(everything.keys)) is not None:
+            raise FaceLLMError(f"two rows have the key {twice!r}")
+        if not len(everything.keys):
+            return {}
+        return dedupe.duplicate_drops(everything.prints, everything.splits, everything.keys)

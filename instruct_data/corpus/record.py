@@ -34,6 +34,7 @@ TASKS = (
     "limits",
     "academic_emotion",
     "nonverbal",
+    "conversation",
 )
 
 

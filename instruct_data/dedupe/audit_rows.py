@@ -26,7 +26,7 @@ from facellm.labels import EXPRESSIONS
 from facellm.prepared import PreparedSet
 from facellm.votes import published_majority
 
-from ..readers import READERS
+from ..readers import NoReader, open_set
 from ..row import FaceRow
 from .audit_features import LabelledFace, Rgb
 
@@ -201,9 +201,13 @@ def rows_inside(
     source: str, file: Path, wanted: dict[str, dict[str, Any]], given: Input, left_out: LeftOut
 ) -> Iterator[LabelledFace]:
     """Faces of a corpus whose pictures lie in a set's own Parquet file, by its reader."""
-    if source not in READERS:
-        raise FaceLLMError(f"{file}: source {source!r} has no reader; build it with `embed: true`")
-    for row in READERS[source](file):
+    try:
+        rows = open_set(source, file)
+    except NoReader as error:
+        raise FaceLLMError(
+            f"{file}: source {source!r} has no reader; build it with `embed: true`"
+        ) from error
+    for row in rows:
         if isinstance(row, FaceRow) and (record := wanted.pop(row.key, None)) is not None:
             yield from record_face(record, row.load(), given, left_out)
     for record in wanted.values():

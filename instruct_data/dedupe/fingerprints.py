@@ -13,6 +13,7 @@ Shapes: N pictures, S = 24 pixels.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -50,6 +51,16 @@ def fingerprint(picture: NDArray[np.uint8]) -> Thumbs:
         return np.full((SIDE, SIDE), MIDDLE, np.uint8)
     scaled = (values - values.mean()) * (SPREAD / spread) + MIDDLE
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def let_go(thumbs: Thumbs) -> None:
+    """Give back the pages of a memory map looked at so far: a search touches all, at random.
+
+    They stay in the system's cache, and are taken from there when they are looked at again.
+    """
+    mapped = getattr(thumbs, "_mmap", None)
+    if mapped is not None and getattr(thumbs, "mode", "") == "r" and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,6 @@ Example: ``duplicate_drops(prints, ["a/1", "b/7"], ["test", "train"])`` ->
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 
 from facellm.errors import FaceLLMError
 
+from ..corpus.joined import repeated
 from .fingerprints import Fingerprints
 from .search import LEAST_LIKENESS, Pairs, near_pairs
 
@@ -88,9 +88,8 @@ def drops_of(
     """``duplicate_drops`` of pairs already found."""
     if unknown := sorted(set(splits) - set(PRECEDENCE)):
         raise FaceLLMError(f"splits {unknown} are none of {', '.join(PRECEDENCE)}")
-    for key, times in Counter(keys).most_common(1):
-        if times > 1:
-            raise FaceLLMError(f"key {key!r} stands {times} times")
+    if (twice := repeated(keys)) is not None:
+        raise FaceLLMError(f"key {twice!r} stands {sum(key == twice for key in keys)} times")
     groups = duplicate_groups(len(keys), pairs)
     ranks = np.array([PRECEDENCE.index(split) for split in splits], np.int64)
     order = np.lexsort((ranks, groups))  # stable: rows of one rank stay in their order
@@ -100,7 +99,6 @@ def drops_of(
     stays = stays[groups]  # (N,) the row of each row's group that stays
     goes = (ranks > ranks[stays]) | (within & (stays != np.arange(len(groups))))
     return {
-        keys[row]: f"near duplicate of {keys[stay]} ({splits[stay]})"
-        for row, stay in enumerate(stays.tolist())
-        if goes[row]
+        keys[row]: f"near duplicate of {keys[stays[row]]} ({splits[stays[row]]})"
+        for row in np.flatnonzero(goes).tolist()
     }

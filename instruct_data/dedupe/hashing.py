@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
 
-from .fingerprints import MIDDLE, SIDE, Thumbs
+from .fingerprints import MIDDLE, SIDE, Thumbs, let_go
 
 BITS = 64
 TABLES = 4
@@ -88,7 +88,12 @@ def medians(thumbs: Thumbs, rows: NDArray[np.int64]) -> Floats:
     places = np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(np.int64)
     if not len(places):
         return np.zeros(BITS, np.float32)
-    found = np.median(centre_frequencies(thumbs[rows[places]]), axis=0)
+    waves = np.zeros((len(places), BITS), np.float32)
+    for start in range(0, len(places), BLOCK):
+        part = slice(start, start + BLOCK)
+        waves[part] = centre_frequencies(thumbs[rows[places[part]]])
+        let_go(thumbs)
+    found = np.median(waves, axis=0)
     return np.where(ODD, 0, found * (len(places) / (len(places) + FEW))).astype(np.float32)
 
 
@@ -140,6 +145,7 @@ class HashTables:
         for start in range(0, len(rows), BLOCK):
             block = centre_frequencies(thumbs[rows[start : start + BLOCK]])
             hashes[start : start + BLOCK] = packed(block > thresholds)
+            let_go(thumbs)
         order, starts = [], []
         for table in range(TABLES):
             keys = keys_of(hashes, table, width)

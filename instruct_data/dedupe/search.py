@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alignment import likeness
-from .fingerprints import SIDE, Fingerprints, Thumbs
+from .fingerprints import SIDE, Fingerprints, Thumbs, let_go
 from .hashing import (
     BITS,
     ODD,
@@ -107,6 +107,7 @@ def near_pairs(
         near = _candidates(prints.thumbs[originals[start : start + BLOCK]], tables, tally)
         near[:, 0] += start
         _compare(prints.thumbs, originals, near[near[:, 0] != near[:, 1]], least, tally)
+        let_go(prints.thumbs)
     copies = np.zeros((len(equal), 4))
     copies[:, :2], copies[:, 3] = equal, 1
     return _sorted(np.concatenate([copies, *tally.found]), tally)
@@ -136,6 +137,7 @@ def _first_of_equals(thumbs: Thumbs, rows: Rows) -> tuple[Rows, Rows]:
         sums = (block.view("<u8") * (2 * weights + 1)).sum(axis=1)
         digests[start : start + EQUAL_BLOCK] = sums
         textured[start : start + EQUAL_BLOCK] = (block != block[:, :1]).any(axis=1)
+        let_go(thumbs)
     rows = rows[textured]
     _, places, back = np.unique(digests[textured], return_index=True, return_inverse=True)
     first = rows[places[back]]

@@ -28,7 +28,7 @@ from facellm.picture_files import pictures_in
 from facellm.prepared import PreparedSet
 
 from ..corpus.record import Rejection
-from ..readers import READERS, Read
+from ..readers import Read, open_set
 from ..row import FaceRow
 from .warp import Points, Rgb
 
@@ -103,9 +103,7 @@ def open_sources(typed: Sequence[str], options: Options) -> Sources:
 def _open(text: str, options: Options, left_out: Counter[str]) -> Iterator[RealFace]:
     name, mark, rest = text.partition("=")
     if mark and not Path(text).exists():
-        if name not in READERS:
-            raise FaceLLMError(f"{text}: no reader {name!r}; legal: {', '.join(sorted(READERS))}")
-        return _from_rows(READERS[name](Path(rest)), options, left_out)
+        return _from_rows(open_set(name, Path(rest)), options, left_out)
     path = Path(text)
     if not path.exists():
         raise FaceLLMError(f"{path}: no such file or folder")

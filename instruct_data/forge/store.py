@@ -18,11 +18,12 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
+from facellm.atomic import whole_file
+from facellm.differences import differences
 from facellm.errors import FaceLLMError
 
 MANIFEST, RECORDS, REJECTED = "manifest.json", "records.jsonl", "rejected.jsonl"
@@ -84,12 +85,7 @@ class Store:
             self._write_manifest({"complete": False})
             return
         earlier = read_manifest(self.out)["run"]
-        different = [
-            f"{name} was {earlier.get(name)!r}, is {self.run.get(name)!r}"
-            for name in {**earlier, **self.run}
-            if earlier.get(name) != self.run.get(name)
-        ]
-        if different:
+        if different := differences(earlier, self.run):
             raise FaceLLMError(
                 f"{self.out}: holds another run: {'; '.join(different)}; take a new folder"
             )
@@ -109,7 +105,10 @@ class Store:
         """
         tally: dict[str, Counter[str]] = {name: Counter() for name in COUNTED}
         reasons: Counter[str] = Counter()
-        with _whole(self.out / RECORDS) as records, _whole(self.out / REJECTED) as rejected:
+        with (
+            whole_file(self.out / RECORDS, sync=False) as records,
+            whole_file(self.out / REJECTED, sync=False) as rejected,
+        ):
             for part in range(self.n_parts):
                 for line in read_lines(part_path(self.out, part)):
                     if "reason" in line:
@@ -153,21 +152,9 @@ def file_of(out: Path, kind: str, index: int, name: str) -> tuple[Path, str]:
     return path, place
 
 
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside its name, renamed at the end: whatever is killed, it is there whole or not."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file that is there whole or not at all."""
-    with _whole(path) as file:
+    with whole_file(path, sync=False) as file:
         file.write(data)
 
 

@@ -10,13 +10,13 @@ Example: ``for row in open_set("rafdb", Path("RAF-DB"), {"aligned": False}): ...
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from facellm.errors import FaceLLMError
 
+from ..corpus.calling import call
 from ..forge.reader import read_forged, read_synth
 from .action_units import read_bp4d, read_disfa
 from .affectnet import read_affectnet
@@ -32,7 +32,7 @@ from .plain_csv import read_plain_csv
 from .rafdb import read_rafdb
 from .venus import read_venus
 
-__all__ = ["READERS", "Read", "Reader", "open_set", "strict"]
+__all__ = ["READERS", "NoReader", "Read", "Reader", "open_set", "strict"]
 
 
 class Reader(Protocol):
@@ -72,20 +72,27 @@ READERS: dict[str, Reader] = {
 }
 
 
+class NoReader(FaceLLMError):
+    """No reader has the name asked for."""
+
+
 def open_set(name: str, path: Path, options: Mapping[str, Any] | None = None) -> Iterator[Read]:
-    """Rows of a set by the name of its reader, as a configuration gives it.
+    """Rows of a set by the name of its reader: the one way in, for configs and commands too.
+
+    Names come from files as well, of a corpus for one, so nothing is imported by them; the user's
+    own ``module:name`` is for configs alone (``corpus.plugins.read_source``).
+
+    Args:
+        name: One of ``READERS``.
+        path: What the reader reads.
+        options: Its further keyword arguments.
 
     Raises:
-        FaceLLMError: If there is no such reader or option; the message names the nearest one.
+        NoReader: If there is no such reader; the message names the nearest one.
+        FaceLLMError: If it takes other options.
     """
     if name not in READERS:
         near = difflib.get_close_matches(name, READERS, 1)
         hint = f"; is it {near[0]!r}?" if near else ""
-        raise FaceLLMError(f"no reader {name!r} among {', '.join(READERS)}{hint}")
-    reader, given = READERS[name], dict(options or {})
-    try:
-        inspect.signature(reader).bind(path, **given)
-    except TypeError as error:
-        known = [key for key in inspect.signature(reader).parameters if key != "path"]
-        raise FaceLLMError(f"reader {name}: {error}; options are {known}") from None
-    return reader(Path(path), **given)
+        raise NoReader(f"no reader {name!r} among {', '.join(READERS)}{hint}")
+    return call(READERS[name], (Path(path),), options or {}, f"reader {name}")

@@ -1,9 +1,8 @@
-"""Engine against torch: paired differences, the same crops on both sides, turns on the clock."""
+"""Engine against torch: paired differences, the same crops on both sides."""
 
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +10,7 @@ import pytest
 from facellm.assistant import FaceAssistant
 from facellm.checkpoint import weight_digests
 from facellm.engine_file import ENGINE
-from facellm.eval import bench_engine, engine
-from facellm.eval.bench_lines import table
+from facellm.eval import engine
 from facellm.eval.engine import BothEngines, difference
 from facellm.eval.held_out import VALID, HeldOut
 from facellm.eval.statistics import auc_statistic, mean_statistic
@@ -104,36 +102,3 @@ def test_an_unquantised_engine_costs_nothing_and_the_record_says_which_weights(
     assert {line["reached"] for line in lines.values()} == {True, None}
     assert "mean of 21 units on renders, AUC" in lines
     assert all(name in printed for name in lines)
-
-
-def test_the_two_take_turns_and_the_first_turn_does_not_count(monkeypatch):
-    now, order = [0.0], []
-
-    def run(name, seconds):
-        def read():
-            order.append(name)
-            now[0] += seconds if len(order) > 2 else 100.0
-
-        return read
-
-    monkeypatch.setattr(bench_engine, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    rates = bench_engine.side_by_side([run("torch", 4.0), run("engine", 1.0)], 8, 3)
-    assert order == ["torch", "engine"] * 4
-    assert rates == (2.0, 8.0)
-    lines = bench_engine.pair_lines("x", rates, 3)
-    assert [line.value for line in lines] == [2.0, 8.0, 4.0]
-
-
-def test_the_bench_holds_the_engine_against_its_goal(assistant):
-    lines = bench_engine.engine_lines(assistant, 1)
-    ratios = [line for line in lines if line.goal is not None]
-    assert len(ratios) == len(bench_engine.BATCHES)
-    for line in ratios:
-        assert line.reached == (line.value >= bench_engine.LEAST_RATIO)
-        assert ">= 2 x" in table([line])
-
-
-def test_without_an_engine_the_bench_says_so(tiny_checkpoint, capsys):
-    found = bench_engine.engine_lines(FaceAssistant.load(tiny_checkpoint, engine="torch"), 1)
-    assert found == []
-    assert "no engine beside torch" in capsys.readouterr().err

@@ -59,7 +59,10 @@ def test_wrong_arguments_are_refused(capsys, photo):
 
 
 def test_unusable_standard_input_is_refused():
-    for data, reason in ((b"", b"empty"), (b"this is not a picture", b"not a picture")):
+    for data, reason in (
+        (b"", b"empty"),
+        (b"this is not a picture", b"neither a picture nor a clip"),
+    ):
         process = start("ask", "-", stdin=subprocess.PIPE)
         _, err = process.communicate(data, timeout=60)
         assert process.returncode == 2

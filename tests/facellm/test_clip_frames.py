@@ -8,7 +8,7 @@ import pytest
 from clip_files import flat, turn_phone, write_gif, write_video
 from PIL import Image
 
-from facellm.clip.frames import clock, sampled
+from facellm.clip.frames import clock, sampled, short
 from facellm.clip.opening import is_clip, open_clip
 from facellm.clip.picture_frames import natural
 from facellm.errors import FaceLLMError
@@ -251,3 +251,8 @@ def test_natural_order():
     assert sorted(names, key=natural) == [
         "a_3_9", "a_3_10", "f1.png", "F2.png", "f10.png", "3", "12",
     ]  # fmt: skip
+
+
+def test_short_times_have_no_exponent():
+    told = [short(seconds) for seconds in (0.04, 0.5, 9.94, 10.0, 153.2, 7200.0)]
+    assert told == ["0.04", "0.5", "9.9", "10", "153", "7200"]

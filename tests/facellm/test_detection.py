@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+from shared_data import DATA, needs
 
 from facellm.detection import CascadeDetector
 from facellm.face import BoundingBox, Face, Landmarks, Square
@@ -22,7 +23,6 @@ from facellm.refine import (
 )
 
 SHIPPED = Path(__file__).parents[2] / "facellm/weights/landmarks.safetensors"
-DATA = Path(os.environ.get("FACELLM_DATA", Path(__file__).parents[3] / "shared/data"))
 # The astronaut's face, from brows to chin, marked by eye on the 512-px picture.
 ASTRONAUT = BoundingBox(176, 90, 270, 176)
 
@@ -164,11 +164,9 @@ def test_turning_there_and_back_is_the_identity():
     assert down == pytest.approx([0, 1])  # clockwise where y points down
 
 
+@needs("ytf_landmarks.parquet")
 def test_most_held_out_published_faces_are_found(detector):
     pytest.importorskip("pandas")
-    file = DATA / "ytf_landmarks.parquet"
-    if not file.exists():
-        pytest.skip(f"no data at {file}; set FACELLM_DATA")
     from facellm.eval.compose import held_out_faces
 
     faces = [face for face in held_out_faces(DATA, "test", 40, 1) if face.source == "ytf"]

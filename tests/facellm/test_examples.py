@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import example_sets
 import numpy as np
 import pytest
 from clip_files import write_gif, write_video
@@ -90,14 +91,26 @@ def toy(tiny_checkpoint):
     return FaceAssistant.load(tiny_checkpoint)
 
 
+@pytest.fixture(scope="module")
+def sets(folder):
+    """What the examples of audit, forge and synth name."""
+    example_sets.lay_out(folder / "sets", folder / "photo.jpg", folder / "clip.mp4")
+    return folder / "sets"
+
+
 @pytest.fixture
-def run(folder, toy, monkeypatch):
+def run(folder, toy, monkeypatch, request):
     """``run("facellm ask photo.jpg")`` -> exit code, in the folder, with the toy's weights."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(FaceAssistant, "load", lambda *_, **__: toy)
     monkeypatch.setenv("FACELLM_DATA", str(folder))
 
     def run(command, url=ENDPOINT):
+        if example_sets.is_of_sets(command):
+            sets = request.getfixturevalue("sets")
+            monkeypatch.chdir(sets)
+            monkeypatch.setenv("FACELLM_DATA", str(sets))
+            command = example_sets.prepared(command)
         prepare(command)
         if "me.json" in command:  # a baseline is of one person, and the toy sees several
             monkeypatch.setattr(toy, "detector", FirstFace(toy.detector))
@@ -184,6 +197,8 @@ def test_the_parser_takes_the_example(where, command):
 
 @pytest.mark.parametrize("command", sorted({command for _, command in EXAMPLES}))
 def test_the_example_runs(run, capsys, command):
+    if example_sets.is_of_sets(command):
+        example_sets.skip_without_data(command)
     with serving() as server:
         code = run(command, server.url)
     printed = capsys.readouterr()

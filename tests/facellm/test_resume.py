@@ -1,5 +1,6 @@
 """Long runs: journal, workers, kill -9 and resume, bad pictures that bring a decoder down."""
 
+import errno
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from facellm import block_reading, decoding
 from facellm.cli import main
 from facellm.decoding import CRASHED, decode
 from facellm.errors import FaceLLMError
-from facellm.journal import Block, Journal
+from facellm.journal import Block, Journal, resumable
 
 RUN = {"facellm": "0.1.0", "columns": "default", "pictures": 5}
 
@@ -55,6 +56,30 @@ def test_a_torn_line_is_dropped_and_the_rest_kept(tmp_path, lost):
     assert again.blocks == 1
     again.append(blocks(2)[1])
     assert list(again) == blocks(2)
+
+
+def test_a_full_disk_is_told_with_the_way_to_go_on(
+    tmp_path, capsys, monkeypatch, photo, tiny_checkpoint
+):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "t.csv"
+    arguments = ("read", photo, "-o", out, "--model", tiny_checkpoint, "--engine", "torch")
+    with monkeypatch.context() as patch:
+        patch.setattr("facellm.journal.os.fsync", full)
+        told = refused(capsys, *arguments)
+    way = "what is done is kept, --resume goes on"
+    assert f"error: {out}: No space left on device; {way}" in told
+    assert not out.exists()
+    assert main([*map(str, arguments), "--resume"]) == 0
+    assert len(pd.read_csv(out)) == 1
+
+
+def test_a_table_that_was_never_begun_promises_no_way_on(tmp_path):
+    with pytest.raises(FaceLLMError) as told, resumable(tmp_path / "t.csv"):
+        (tmp_path / "no" / "t.csv").write_text("")
+    assert str(told.value) == f"{tmp_path / 'no' / 't.csv'}: No such file or directory"
 
 
 def test_another_runs_journal_is_refused_with_the_differences(tmp_path):

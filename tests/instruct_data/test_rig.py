@@ -1,11 +1,11 @@
 """The rig's pictures and labels say the same thing."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_data import DATA, needs_rig
 
 from facellm.instruct_data.build_rig import build_rig_set, draw_sample
 from facellm.instruct_data.rig import (
@@ -20,11 +20,6 @@ from facellm.instruct_data.rig_sample import INCOMPATIBLE, PROTOTYPES, FaceSampl
 from facellm.instruct_data.rig_scene import FaceRenderer
 from facellm.instruct_data.rig_truth import label_face, lip_gap
 
-DATA = Path(os.environ.get("FACELLM_DATA", Path(__file__).parents[3] / "shared" / "data"))
-needs_rig = pytest.mark.skipif(
-    not (DATA / "ict_facekit" / "ict_facekit.npz").is_file(),
-    reason=f"the ICT-FaceKit rig is not in {DATA} (set FACELLM_DATA)",
-)
 LIPS, LEFT_EYE, RIGHT_EYE, BROWS = range(48, 68), range(36, 42), range(42, 48), range(17, 27)
 # Unit -> landmarks around which the picture must change.
 REGIONS = {

@@ -1,10 +1,8 @@
 """Turned faces and resting people of the rig: who is held out, and what rests."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from shared_data import DATA, needs_rig
 
 from facellm.instruct_data.build_resting import (
     TURN,
@@ -18,11 +16,7 @@ from facellm.instruct_data.build_turns import build_turns, render_heads, turned_
 from facellm.instruct_data.rig import Rig, identity_splits, identity_table
 from facellm.stabilise import rotations
 
-DATA = Path(os.environ.get("FACELLM_DATA", Path(__file__).parents[3] / "shared" / "data"))
-pytestmark = pytest.mark.skipif(
-    not (DATA / "ict_facekit" / "ict_facekit.npz").is_file(),
-    reason=f"the ICT-FaceKit rig is not in {DATA} (set FACELLM_DATA)",
-)
+pytestmark = needs_rig
 
 
 @pytest.fixture(scope="module")

@@ -40,18 +40,28 @@ def write_gif(path, frames, milliseconds=100):
     return path
 
 
-def turn_phone(path):
-    """Write into an MP4's track header that it is shown turned clockwise by a quarter."""
+def turn_clip(path, matrix):
+    """Write into an MP4's track header how it is shown: (a, b, c, d), quarter turns and mirrors.
+
+    A stored point (x, y) is shown at (a x + c y, b x + d y), shifted into the picture.
+    """
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd")
     start = at + 4 + 4 + 20 + 8 + 4 + 4  # version and flags, times and id, reserved, layer, volume
     one = 1 << 16
     assert struct.unpack(">9i", data[start : start + 36]) == (one, 0, 0, 0, one, 0, 0, 0, one << 14)
     width, height = struct.unpack(">2I", data[start + 36 : start + 44])
-    turned = (0, one, 0, -one, 0, 0, min(height, 0x7FFFFFFF), 0, one << 14)
+    a, b, c, d = matrix
+    shift = [max(0, -x) * width + max(0, -y) * height for x, y in ((a, c), (b, d))]
+    turned = (a * one, b * one, 0, c * one, d * one, 0, *shift, one << 14)
     data[start : start + 36] = struct.pack(">9i", *turned)
     path.write_bytes(data)
     return path, (width, height)
+
+
+def turn_phone(path):
+    """Write into an MP4's track header that it is shown turned clockwise by a quarter."""
+    return turn_clip(path, (0, 1, -1, 0))
 
 
 def flat(value, size=(48, 64)):

@@ -8,6 +8,8 @@ import re
 import shlex
 from pathlib import Path
 
+import example_sets
+
 from facellm.cli import USAGE, VERBS, parser_of
 from facellm.instruct_data.build_command import subverb_parser
 from facellm.train.train_command import CONSOLIDATE, new_consolidate_parser
@@ -58,9 +60,8 @@ def split(command):
     return feed, words[1:]
 
 
-# Sub-verbs of ``facellm build`` whose examples need nothing but the folder of the examples, in an
-# order in which each finds what those before it have made.
-SUBVERBS = ("index", "export", "import")
+# Sub-verbs of ``facellm build``, in an order in which each finds what those before it have made.
+SUBVERBS = ("index", "export", "import", *example_sets.SUBVERBS)
 
 
 def parser_for(words):

@@ -2,11 +2,11 @@
 
 import json
 import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from http_server import QuietHandler, running
 
 
-class Endpoint(BaseHTTPRequestHandler):
+class Endpoint(QuietHandler):
     """Takes one step of ``server.script`` a request; the last one is repeated.
 
     A step is a text (the answer), a dict (the answer as JSON), a number (an HTTP error) or a
@@ -55,23 +55,11 @@ class Endpoint(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, *_):
-        """Silent."""
 
-
-@contextmanager
 def serving(*script):
     """A running server; ``url``, ``requests``, ``script``, ``headers`` (of errors) and ``raw``."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    server.requests, server.script, server.lock = [], list(script), threading.Lock()
-    server.headers, server.raw = {"Retry-After": "0.01"}, None
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.url = f"http://127.0.0.1:{server.server_port}/v1"
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+    state = {"requests": [], "script": list(script), "lock": threading.Lock()}
+    return running(Endpoint, **state, headers={"Retry-After": "0.01"}, raw=None)
 
 
 def picture_of(body):

@@ -5,7 +5,8 @@ import torch
 
 from facellm.labels import QUERY_INDEX
 from facellm.train.run_config import TrainRun
-from facellm.train.run_sections import DataConfig, LossesConfig, ModelConfig, RatesConfig
+from facellm.train.run_losses import LossesConfig
+from facellm.train.run_sections import DataConfig, ModelConfig, RatesConfig
 from facellm.train.sample import FaceImage, Forwarded, Setting, TrainBatch, TrainingSample
 from facellm.train.trainee import Trainee
 

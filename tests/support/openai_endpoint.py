@@ -1,14 +1,13 @@
 """Enough of an OpenAI-compatible server for tests: it streams a fixed reply and keeps requests."""
 
 import json
-import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from http_server import QuietHandler, running
 
 REPLY = ("It shows ", "happi", "ness.")
 
 
-class Endpoint(BaseHTTPRequestHandler):
+class Endpoint(QuietHandler):
     """Streams ``server.reply``; with another ``server.status`` than 200, an error."""
 
     def do_POST(self):
@@ -31,19 +30,7 @@ class Endpoint(BaseHTTPRequestHandler):
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
         self.wfile.write(b"data: [DONE]\n\n")
 
-    def log_message(self, *_):
-        """Silent."""
 
-
-@contextmanager
 def serving():
     """A running server; ``url``, ``requests``, ``status`` and ``reply`` are its attributes."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    server.requests, server.status, server.reply = [], 200, list(REPLY)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    server.url = f"http://127.0.0.1:{server.server_port}/v1"
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+    return running(Endpoint, requests=[], status=200, reply=list(REPLY))

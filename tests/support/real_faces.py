@@ -1,21 +1,16 @@
 """Frames of real videos, where the data are at hand, composed into clips whose truth is known."""
 
 import io
-import os
-from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 from PIL import Image
+from shared_data import DATA, needs
 
 from facellm.face import Face, Landmarks, crop_image, square_crop
 
-DATA = os.environ.get("FACELLM_DATA")
-TABLE = Path(DATA or "") / "ytf_landmarks.parquet"
-needs_data = pytest.mark.skipif(
-    not (DATA and TABLE.is_file()), reason="FACELLM_DATA holds no ytf_landmarks.parquet"
-)
+TABLE = DATA / "ytf_landmarks.parquet"
+needs_data = needs("ytf_landmarks.parquet")
 
 
 def people(count, frames=10, skip=0):

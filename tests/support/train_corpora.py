@@ -106,7 +106,7 @@ def face_corpus(folder, records=None):
 
 def train_run(corpus, pictures="", *, schedule=None, losses=None, **data):
     """A run on a corpus; decoding in the same process."""
-    from facellm.train.run_sections import LossesConfig
+    from facellm.train.run_losses import LossesConfig
 
     settings = {"max_tokens": 512, "workers": 0} | data
     return TrainRun(

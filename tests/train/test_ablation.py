@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from loss_toys import batch_of, reading_sample
+from loss_toys import batch_of, forwarded, reading_sample, setting_of
 from train_toys import toy_makers, write_config
 
 from facellm.checkpoint import load_checkpoint
@@ -13,6 +13,7 @@ from facellm.errors import FaceLLMError
 from facellm.train import ablation
 from facellm.train.ablation import Arm, Switch, ablate, compare, main, paired_interval
 from facellm.train.ablation_edits import EDITS, GreyStream
+from facellm.train.objectives.au_attention import UnitAttentionLoss
 from facellm.train.readout_scores import readout_scores
 from facellm.train.run_config import load_run
 
@@ -29,6 +30,7 @@ class HeldOut:
     """A stream of one step: faces with an expression, an age and a unit each."""
 
     steps_per_epoch = 1
+    left_out: dict = {}  # noqa: RUF012
 
     def __init__(self, processor):
         age = np.zeros(117, np.float32)
@@ -72,6 +74,20 @@ def ablation_queries():
     return QUERIES
 
 
+def test_attention_is_scored_on_faces_with_landmarks_and_a_present_unit(toy):
+    stream = HeldOut(toy.processor)
+    assert "attention" not in readout_scores(toy.model, toy.processor, stream)
+    points = torch.rand(ROWS, 68, 2, generator=torch.Generator().manual_seed(0))
+    points[1] = torch.nan
+    stream.batch.landmarks = points
+    scores = readout_scores(toy.model, toy.processor, stream)["attention"]
+    assert list(scores) == [f"{n}/reading" for n in range(ROWS) if n != 1]
+    loss = UnitAttentionLoss(setting_of(toy))
+    with torch.no_grad():
+        expected = 1 - loss(stream.batch, forwarded(toy.model, stream.batch))
+    assert np.mean(list(scores.values())) == pytest.approx(expected.item(), abs=1e-6)
+
+
 def test_faces_whose_raters_tie_have_no_majority_to_hit(toy):
     sample = reading_sample(toy.processor, "a", expr=(0.5, 0.5, 0, 0, 0, 0, 0, 0))
     stream = HeldOut(toy.processor)
@@ -91,7 +107,8 @@ def test_the_interval_pairs_faces():
     assert line.n == 500
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+def test_the_interval_covers_the_truth_about_as_often_as_it_says(monkeypatch):
+    monkeypatch.setattr(ablation, "RESAMPLES", 400)
     rng = np.random.default_rng(1)
     inside = [
         low <= 0.2 <= high for low, high in map(paired_interval, rng.normal(0.2, 1, (60, 80)))
@@ -111,6 +128,8 @@ def test_seeds_are_averaged_face_by_face():
 def test_arms_scored_on_other_faces_are_refused():
     with pytest.raises(FaceLLMError, match="age: one arm was scored on 1 faces, another on 2"):
         compare("x=1", {0: ({"age": {"a": 1.0}}, {"age": {"a": 1.0, "b": 2.0}})})
+    with pytest.raises(FaceLLMError, match=r"no held-out face was scored; see keep\.valid_rows"):
+        compare("x=1", {0: ({}, {})})
     with pytest.raises(FaceLLMError, match="not the same ones"):
         compare("x=1", {0: ({"age": {"c": 1.0}}, {"age": {"a": 1.0}})})
 
@@ -178,9 +197,9 @@ def test_a_switch_that_changes_nothing_is_refused(plan, tmp_path):
 def makers(toy):
     usual = toy_makers()
 
-    def new_stream(run, processor, *, rank=0, world=1, split="train"):
+    def new_stream(run, processor, *, split="train", **options):
         if split == "train":
-            return usual.new_stream(run, processor, rank=rank, world=world, split=split)
+            return usual.new_stream(run, processor, split=split, **options)
         return HeldOut(processor)
 
     return type(usual)(usual.build_model, usual.prepare_parts, new_stream)
@@ -237,5 +256,5 @@ def test_the_command_trains_both_arms_and_prints_a_line_a_metric(
     main([config, "-o", str(out), *short, "--switch", "losses.soft_targets=false"])
     printed = [line for line in capsys.readouterr().out.splitlines() if "difference" in line]
     metrics = [line.split("  ")[1].split(" ")[0] for line in printed]
-    assert metrics == ["votes", "expression", "age", "units"]
+    assert metrics == ["age", "expression", "units", "votes"]
     assert sorted(path.suffix for path in out.iterdir()) == [".json"] * 3  # no model is kept

@@ -11,19 +11,20 @@ from torch import nn
 from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS
 from facellm.train.batches import Target, collate
 from facellm.train.encoder import (
-    EncoderRun,
     ThrowAwayHeads,
     average_into,
     learning_rate,
     parameter_groups,
 )
+from facellm.train.encoder_config import EncoderRun, Stretch
 from facellm.train.encoder_losses import age_distribution, mixup, task_losses
 
 WIDTH = 20
+MIX = (Stretch(until=1.0, ferplus=1.0),)
 
 
 def test_the_rate_rises_then_falls_to_zero():
-    run = EncoderRun(steps=1000, lr=1e-3, warmup=100)
+    run = EncoderRun(MIX, steps=1000, lr=1e-3, warmup=100)
     rates = [learning_rate(run, step) for step in range(1001)]
     peak = int(np.argmax(rates))
     assert 90 <= peak <= 100
@@ -107,4 +108,4 @@ def test_mixup_leaves_pictures_without_votes_alone():
 
 def test_settings_cannot_be_changed_in_the_middle_of_a_run():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        EncoderRun().lr = 1.0  # type: ignore[misc]
+        EncoderRun(MIX).lr = 1.0  # type: ignore[misc]

@@ -82,6 +82,39 @@ def test_a_validation_pass_changes_nothing_and_gradients_go_on(prepared):
     assert stored(model) == before
 
 
+def test_moves_and_casts_leave_the_base_as_it_is(prepared):
+    """What engines do to a model: DeepSpeed casts it, and every one moves it."""
+    run, model, processor, _ = prepared
+    batch = noise_batch(model, processor)
+    quantised = {n: m for n, m in model.language_model.named_modules() if is_quantised(m)}
+
+    def held() -> list[torch.Tensor]:
+        found = [[m.weight, *quantisation_scales(m)] for m in quantised.values()]
+        return [tensor.detach().clone() for tensors in found for tensor in tensors]
+
+    before = held()
+    for change in (lambda: model.to("cpu"), model.bfloat16, model.float):
+        change()
+        assert all(torch.equal(a, b) for a, b in zip(held(), before, strict=True))
+    trainee = new_trainee(model, processor, run)
+    trainee(batch)["total"].backward()
+    assert all(torch.equal(a, b) for a, b in zip(held(), before, strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_the_same_code_learns_on_a_gpu(prepared):
+    run, model, processor, groups = prepared
+    batch = noise_batch(model, processor)
+    with torch.no_grad():
+        wanted = new_trainee(model, processor, run).eval()(batch)["total"].item()
+    trainee = new_trainee(model, processor, run).to("cuda")
+    with torch.no_grad():
+        found = trainee.eval()(batch.to("cuda"))["total"].item()
+    assert found == pytest.approx(wanted, rel=0.02)
+    losses = steps(trainee.train(), groups, batch.to("cuda"), 5)
+    assert losses[-1] < losses[0]
+
+
 def test_tables_and_norms_stay_as_they_are(prepared, tiny_checkpoint):
     _, model, _, _ = prepared
     plain, _ = build_model(run_of(tiny_checkpoint))

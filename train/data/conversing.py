@@ -7,7 +7,9 @@ Example: ``<image>\nHow old?`` / ``About 34 years.`` of a record about age becom
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from facellm.processor import FaceLLMProcessor
 from facellm.prompts import neutralise
 from facellm.reading import Reading
 
+from .echo import echo_text
 from .intents import intents_of
 from .records import Facts
 
@@ -27,6 +30,7 @@ NO_PICTURE = np.zeros((1, 1, 3), np.uint8)  # of a face whose pixels come later
 NO_FACE = "no located face"
 UNEQUAL = "more pictures than faces"
 NO_READING = "no reading"
+UNSEEN = "reading without a picture"
 NO_ANSWER = "no answer at the end"
 _PLACE = re.compile(rf"{IMAGE}\n?")
 # Tracks whose messages are written with reserved tokens (``<FACE_12>``).
@@ -35,16 +39,32 @@ _TOKEN_TASKS = ("nonverbal",)
 Messages = Sequence[dict[str, str]]
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How records are told.
+
+    Attributes:
+        with_reading: Answers are written under the faces' readings.
+        echo: A single face's reading comes once more behind the conversation (``echo``).
+    """
+
+    with_reading: bool = False
+    echo: bool = False
+
+
 def conversation_text(
-    processor: FaceLLMProcessor, facts: Facts, messages: Messages, *, with_reading: bool
+    processor: FaceLLMProcessor, facts: Facts, messages: Messages, manner: Manner
 ) -> tuple[str, str]:
     """Text of a record with one ``<face>`` a face, or why it is left out.
+
+    A record may have readings and no pictures (``made readings``): their faces have a place in the
+    text too, and the tokeniser gives it no room.
 
     Args:
         processor: The product's.
         facts: The record.
         messages: Its messages, ``{"role": ..., "content": ...}``.
-        with_reading: Answers are written under the faces' readings.
+        manner: Of telling.
 
     Returns:
         The text and "", or "" and a reason that is counted.
@@ -56,13 +76,19 @@ def conversation_text(
     reason = misfit(places, facts)
     if reason or not messages or messages[-1]["role"] != "assistant":
         return "", reason or NO_ANSWER
-    readings = readings_of(facts) if with_reading else []
-    if with_reading and facts.pictures and not readings:
+    readings = readings_of(facts)
+    if manner.with_reading and facts.pictures and not readings:
         return "", NO_READING
-    faces = [FacePart(NO_PICTURE, None, reading_text(reading)) for reading in readings]
-    faces = faces or [FacePart(NO_PICTURE)] * len(facts.boxes) if places else []
-    turns = list(turns_of(facts, messages, faces, readings))
-    return processor.prompt_text(turns, complete=True), ""
+    if readings and not facts.pictures and not manner.with_reading:
+        return "", UNSEEN
+    contexts = [reading_text(reading) for reading in readings] if manner.with_reading else []
+    faces = [FacePart(NO_PICTURE, None, context) for context in contexts]
+    if not manner.with_reading:
+        faces, readings = [FacePart(NO_PICTURE)] * (len(facts.boxes) if places else 0), []
+    text = processor.prompt_text(turns_of(facts, messages, faces, readings), complete=True)
+    if manner.echo and len(contexts) == 1:
+        text += echo_text(contexts[0], np.random.default_rng(zlib.crc32(facts.id.encode())))
+    return text, ""
 
 
 def misfit(places: int, facts: Facts) -> str:
@@ -80,10 +106,13 @@ def misfit(places: int, facts: Facts) -> str:
 
 
 def readings_of(facts: Facts) -> list[Reading]:
-    """Readings of the faces, left to right; none where the labels do not hold one for each."""
+    """Readings of the faces, left to right; none where the labels do not hold one for each.
+
+    Without pictures there are as many faces as readings, which nobody sees.
+    """
     given = facts.labels.get("reading")
     listed = given if isinstance(given, list) else [given] if given else []
-    if len(listed) != len(facts.boxes):
+    if facts.pictures and len(listed) != len(facts.boxes):
         return []
     try:
         return [Reading.from_dict(reading) for reading in listed]
@@ -99,15 +128,16 @@ def turns_of(
     intents = iter(intents_of(facts.task, facts.labels, answers))
     left, turns = list(faces), []
     places = sum(message["content"].count(IMAGE) for message in messages)
-    each = len(faces) if places == 1 else 1
+    each = len(faces) if places <= 1 else 1
     safe = str if facts.task in _TOKEN_TASKS else neutralise
-    for message in messages:
+    for index, message in enumerate(messages):
         text, count = _PLACE.subn("", message["content"])
         text = safe(text)
         if message["role"] == "assistant":
             said = to_pointers(text, readings) if readings else text
             turns.append(Turn("assistant", (TextPart(f"<ask_{next(intents)}>{said}"),)))
         else:
+            count = count or int(index == 0 and not places)
             shown, left = left[: count * each], left[count * each :]
             turns.append(Turn(message["role"], (*shown, TextPart(text))))
     return turns

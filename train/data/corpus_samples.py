@@ -17,19 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facellm.errors import FaceLLMError
+from facellm.folders import default_data
+from facellm.label_targets import TASK_OF_QUERY, readout_targets
+from facellm.labels import ACTION_UNITS
 from facellm.parquet_pictures import RowGroups
-from facellm.prepared_crops import WHOLE
+from facellm.prepared_crops import WHOLE, WHOLE_KEY
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
+from facellm.stored_readings import StoredReadings, face_key
 
 from ..run_config import TrainRun
 from ..sample import FaceImage, TrainingSample
+from .conversing import Manner
+from .echo import echo_labels
 from .pictures import Wanted
 from .records import PICTURE_LEAF, Facts, Records
-from .targets import TASK_OF_QUERY, readout_targets
 from .tokens import TokenTable, token_table
 
+UNIT_QUERIES = frozenset(f"au{number}" for number in ACTION_UNITS)
 TOO_LONG = "longer than max_tokens"
 NO_TARGET = "face without a labelled query"
+SEEN = "face that an earlier corpus reads"
 NOT_LEARNED = "answers weigh 0"
 SOURCE_OUT, TASK_OUT, BEYOND = "left-out source", "left-out task", "beyond the limit"
 
@@ -62,8 +69,10 @@ class CorpusSamples:
         self.run, self.processor = run, processor
         self.left_out: Counter[str] = Counter()
         tasks, data = set(TASK_OF_QUERY.values()), run.data
+        self._teacher = StoredReadings.load(Path(data.teacher)) if data.teacher else None
         self._without = set(data.leave_out_tasks)
         self._without |= tasks - set(data.tasks) if data.tasks else set()
+        self._seen: set[tuple[str, bytes]] = set()
         self._corpora = [self._load(Path(folder), split) for folder in data.corpora]
         answers = [corpus.answers for corpus in self._corpora]
         faces = [corpus.faces for corpus in self._corpora]
@@ -88,9 +97,12 @@ class CorpusSamples:
         return self._reading(part - count, index) if part >= count else self._answer(part, index)
 
     def face_key(self, image: FaceImage) -> str:
-        """What a cache on disk knows a face by: ``image.key``, whatever place its corpus has."""
-        digest = self._corpora[image.corpus].records.digest[:16]
-        return f"{digest}:{image.key.split(':', 1)[1]}"
+        """What a cache on disk knows a face by: its folder or, where embedded, its corpus."""
+        if image.data is None:
+            place = str(Path(self.run.data.pictures or default_data()).resolve())
+        else:
+            place = self._corpora[image.corpus].records.digest[:16]
+        return f"{place}:{image.key.split(':', 1)[1]}"
 
     def faces(self) -> Iterator[tuple[str, Wanted]]:
         """Every face of the samples, by its key; a key may come again."""
@@ -115,7 +127,7 @@ class CorpusSamples:
             records,
             numbers if learned else numbers[:0],
             self.processor,
-            with_reading=data.context == "reading",
+            Manner(data.context == "reading", data.echo),
         )
         for reason, count in Counter(tokens.reasons[tokens.reasons != ""].tolist()).items():
             self._leave_out(reason, count)
@@ -142,31 +154,48 @@ class CorpusSamples:
         return numbers
 
     def _new_faces(self, records: Records, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The first record of every face that stands alone in its picture and has a target."""
-        seen: set[tuple[str, bytes]] = set()
-        found = []
+        """The first record of every face that stands alone in its picture and has a target.
+
+        A face that an earlier corpus has too (by path and box) is not taken again.
+        """
+        found, here = [], set()
         for number in numbers.tolist():
             faces = slice(records.face_starts[number], records.face_starts[number + 1])
             pictures = records.columns["pictures"][number]
             if faces.stop - faces.start != 1 or len(pictures) != 1:
                 continue
             name = pictures[0]["path"].as_py(), records.boxes[faces].tobytes()
-            if name not in seen:
-                seen.add(name)
-                if self._targets(records, number):
-                    found.append(number)
-                else:
-                    self._leave_out(NO_TARGET, 1)
+            if name in here:
+                continue
+            here.add(name)
+            if name in self._seen:
+                self._leave_out(SEEN, 1)
+            elif self._targets(records, number):
+                found.append(number)
+            else:
+                self._leave_out(NO_TARGET, 1)
+        self._seen |= here
         if len(self.processor.reading_ids()) > self.run.data.max_tokens:
             self._leave_out(TOO_LONG, len(found))
             found = []
         return np.array(found, np.int64)
 
     def _targets(self, records: Records, number: int) -> dict[str, NDArray[np.float32]]:
+        """What a face is labelled with; what it is not, as the teacher read it."""
         try:
-            return readout_targets(records.labels(number), self._without)
+            labelled = readout_targets(records.labels(number), self._without)
         except (FaceLLMError, TypeError, ValueError) as error:
             raise FaceLLMError(f"{records.where(number)}: {error}") from error
+        key = face_key(records.columns["pictures"][number][0]["path"].as_py(), 0)
+        if self._teacher is None or key not in self._teacher.places:
+            return labelled
+        taught = {
+            query: shares
+            for query, shares in self._teacher.distributions(key).items()
+            if TASK_OF_QUERY[query] not in self._without
+        }
+        kept = {query: shares for query, shares in labelled.items() if query not in UNIT_QUERIES}
+        return {**taught, **kept}
 
     def _leave_out(self, reason: str, count: int) -> None:
         if count:
@@ -177,10 +206,13 @@ class CorpusSamples:
         place = int(corpus.answers[index])
         number = int(corpus.numbers[place])
         facts, ids = corpus.records.facts(number), corpus.tokens.of(place)
+        labels = self.processor.answer_labels(ids)
+        if self.run.data.echo:
+            labels = echo_labels(ids, labels, self.processor)
         return TrainingSample(
             id=facts.id,
             input_ids=ids,
-            labels=self.processor.answer_labels(ids),
+            labels=labels,
             images=tuple(self._images(part, number, facts)),
             task=facts.task,
             source=facts.source,
@@ -217,7 +249,7 @@ class CorpusSamples:
                 box_xyxy=tuple(box.tolist()),
                 landmarks=points if np.isfinite(points).all() else None,
                 data=embedded[picture],
-                whole=facts.source in WHOLE,
+                whole=facts.source in WHOLE or WHOLE_KEY in facts.pictures[picture],
             )
 
     def _pictures_of(self, records: Records, number: int) -> list[bytes | None]:

@@ -136,6 +136,7 @@ class FeatureCache:
         for start in range(0, len(wanted), AT_ONCE):
             seen = pictures.crops(wanted[start : start + AT_ONCE])
             shown = self.processor.images([FacePart(crop, unit) for crop, unit in seen])
+            self.tower.eval()  # a frozen tower's norms do not learn from a batch either
             with torch.inference_mode():
                 out = self.tower(shown["pixel_values"].to(weight))
             patches.append(out.to(torch.float16).cpu().numpy())

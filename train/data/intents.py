@@ -23,6 +23,8 @@ INTENT_OF = {
     "academic_emotion": "expression",
     "one_unit": "action_units",
     "age_group": "age",
+    "age_and_gender": "describe",
+    "gender_check": "gender",
     "attributes": "describe",
     "one_attribute": "describe",
     "forgery_family": "deepfake",
@@ -31,6 +33,7 @@ INTENT_OF = {
     "measures": "why",
     "description": "describe",
     "nonverbal": "describe",
+    "conversation": "describe",
     "limits": "out_of_bounds",
     "inner_state": "out_of_bounds",
 }

@@ -11,7 +11,7 @@ Legend: N records, F faces of all of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,12 +144,11 @@ class Records:
         index = int(np.searchsorted(self.starts, number, side="right")) - 1
         return self.files[index], number - int(self.starts[index])
 
-    def messages(self, numbers: Sequence[int]) -> Iterator[tuple[int, list[dict[str, str]]]]:
+    def messages(self, numbers: NDArray[np.int64]) -> Iterator[tuple[int, list[dict[str, str]]]]:
         """(number, messages) of some records in rising order; a file at a time is in memory."""
-        wanted = np.asarray(numbers)
         for index, file in enumerate(self.files):
             low, high = self.starts[index], self.starts[index + 1]
-            chosen = wanted[(wanted >= low) & (wanted < high)]
+            chosen = numbers[(numbers >= low) & (numbers < high)]
             if len(chosen):
                 column = _read(file, only=("messages",)).column("messages")
                 lines = column.take(pa.array(chosen - low)).to_pylist()

@@ -126,7 +126,12 @@ def picture_of(look: Look) -> Rgb:
     name, mark, moment = look.path.partition(MOMENT)
     if mark:
         return frame_at(look.pictures / name, float(moment))
-    return load_image(look.pictures / look.path)
+    file = look.pictures / look.path
+    if "#" in look.path and not file.exists():
+        raise FaceLLMError(
+            f"{file}: lies inside a file that is no Parquet file; build the corpus with embed: true"
+        )
+    return load_image(file)
 
 
 @lru_cache(maxsize=64)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from facellm.conversation import FacePart
 from facellm.errors import FaceLLMError
+from facellm.label_targets import mirrored
 from facellm.processor import FaceLLMProcessor
 
 from ..run_config import TrainRun
@@ -31,7 +32,6 @@ from .feature_cache import FeatureCache, check_frozen
 from .order import Row, RowOrder
 from .pictures import Pictures, Wanted
 from .seeing import STILL, Jitter
-from .targets import mirrored
 
 ZOOM, SHIFT = (0.94, 1.08), 0.04  # of the crop's side; the product's own detector varies as much
 MIRRORED = 0.5

@@ -10,7 +10,7 @@ Legend: N records, I ids of all of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,8 @@ from facellm.errors import FaceLLMError
 from facellm.folders import default_cache
 from facellm.processor import FaceLLMProcessor
 
-from . import conversing, intents
+from . import conversing, echo, intents
+from .conversing import Manner
 from .records import Records
 
 KEPT_FROM = 5000  # records: fewer are tokenised again sooner than they are looked up
@@ -36,7 +37,7 @@ class TokenTable:
     """Ids of N records, in order.
 
     Attributes:
-        ids: (I,) int32, P placeholders a face.
+        ids: (I,) int32, P placeholders a face (none where there is no picture).
         starts: (N + 1,) int64; an empty stretch where a record is left out.
         reasons: (N,) why a record is left out; empty where it is not.
     """
@@ -56,7 +57,7 @@ class TokenTable:
 
 
 def token_table(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, *, with_reading: bool
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
 ) -> TokenTable:
     """Ids of some records of a corpus, from the cache where they lie there.
 
@@ -64,11 +65,11 @@ def token_table(
         records: The corpus.
         numbers: Which, rising.
         processor: The product's.
-        with_reading: See ``conversing``.
+        manner: See ``conversing``.
     """
     if len(numbers) < KEPT_FROM:
-        return tokenise(records, numbers, processor, with_reading=with_reading)
-    digest = digest_of(records, numbers, processor, with_reading)
+        return tokenise(records, numbers, processor, manner)
+    digest = digest_of(records, numbers, processor, manner)
     base = default_cache() / "tokens"
     try:
         base.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def token_table(
         raise FaceLLMError(f"{base}: cannot be made ({error}); set FACELLM_CACHE") from error
     file = base / f"{digest}.npz"
     if not file.is_file():
-        table = tokenise(records, numbers, processor, with_reading=with_reading)
+        table = tokenise(records, numbers, processor, manner)
         with atomic_file(file) as out:
             np.savez(out, ids=table.ids, starts=table.starts, reasons=table.reasons)
         return table
@@ -88,17 +89,17 @@ def token_table(
 
 
 def tokenise(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, *, with_reading: bool
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
 ) -> TokenTable:
     """The same without a cache."""
-    texts = _texts(records, numbers, processor, with_reading)
+    texts = _texts(records, numbers, processor, manner)
     chunks, lengths, reasons = [], [0], []
     while group := list(islice(texts, AT_ONCE)):
-        said = [text for text, _ in group]
+        said = [text for text, _, _ in group]
         listed = processor.tokenizer(said, add_special_tokens=False)["input_ids"]
-        for ids, (_, reason) in zip(listed, group, strict=True):
+        for ids, (_, reason, room) in zip(listed, group, strict=True):
             flat = np.asarray(ids, np.int32)
-            faces = np.where(flat == processor.image_token_id, processor.n_patches, 1)
+            faces = np.where(flat == processor.image_token_id, room, 1)
             chunks.append(np.repeat(flat, faces))
             lengths.append(len(chunks[-1]))
             reasons.append(reason)
@@ -107,20 +108,20 @@ def tokenise(
 
 
 def _texts(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, with_reading: bool
-) -> Iterator[tuple[str, str]]:
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
+) -> Iterator[tuple[str, str, int]]:
+    """Text of each record, why it is left out, and the tokens a face of it takes."""
     for number, messages in records.messages(numbers):
         facts = records.facts(number)
         try:
-            yield conversing.conversation_text(
-                processor, facts, messages, with_reading=with_reading
-            )
+            text, reason = conversing.conversation_text(processor, facts, messages, manner)
+            yield text, reason, processor.n_patches if facts.pictures else 0
         except FaceLLMError as error:
             raise FaceLLMError(f"{records.where(number)}: {error}") from error
 
 
 def digest_of(
-    records: Records, numbers: Sequence[int], processor: FaceLLMProcessor, with_reading: bool
+    records: Records, numbers: NDArray[np.int64], processor: FaceLLMProcessor, manner: Manner
 ) -> str:
     """Of all that ids depend on: corpus, selection, tokenizer, template, the code between."""
     tokenizer = processor.tokenizer
@@ -130,7 +131,7 @@ def digest_of(
     template = processor.chat_template or tokenizer.chat_template
     code = [
         Path(str(m.__file__)).read_bytes()
-        for m in (conversing, intents, context, pointers, prompts)
+        for m in (conversing, echo, intents, context, pointers, prompts)
     ]
     digest = hashlib.sha256()
     for part in (
@@ -139,7 +140,7 @@ def digest_of(
         np.asarray(numbers, np.int64).tobytes(),
         words.encode(),
         str(template).encode(),
-        f"{processor.n_patches} {with_reading}".encode(),
+        f"{processor.n_patches} {manner}".encode(),
         *code,
     ):
         digest.update(hashlib.sha256(part).digest())

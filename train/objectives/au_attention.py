@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from facellm.errors import FaceLLMError
 from facellm.fusion import landmarks_present
 from facellm.labels import ACTION_UNITS, FACS
+from facellm.model import FaceLLMForConditionalGeneration
 from facellm.regions import REGION_SLICES
 
 from ..sample import Forwarded, Setting, TrainBatch, TrainingSample
@@ -64,6 +65,45 @@ def wanted_regions(batch: TrainBatch) -> Tensor:
     return wanted * landmarks_present(batch.landmarks)[:, None]
 
 
+def region_mass(model: FaceLLMForConditionalGeneration, patches: Tensor, points: Tensor) -> Tensor:
+    """Share of FRGCA's attention that goes to each region.
+
+    Args:
+        model: The model, FRGCA in either position.
+        patches: (n, P, Dv) as the tower gave them.
+        points: (n, 68, 2) in [0, 1], none missing.
+
+    Returns:
+        (n, 9) float32, rows sum to 1. Tokens without a place (CLIP's class token) are left out.
+    """
+    if model.config.region_position == "projected":
+        patches = model.multi_modal_projector(patches)
+    centres = model.vision_tower.centres().to(patches.device)
+    attend = model.region_attention.attention
+    attention = attend(patches, points.to(patches.dtype), centres).float()
+    return attention[:, :, torch.isfinite(centres).all(1)].mean((1, 2))
+
+
+def unit_cosines(
+    model: FaceLLMForConditionalGeneration, batch: TrainBatch, patches: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Which faces count, (n,) int64, and the cosine of their attention with their units' regions.
+
+    Args:
+        model: As in ``region_mass``.
+        batch: N faces.
+        patches: (N, P, Dv) as the tower gave them, or None without faces.
+    """
+    if patches is None or batch.landmarks is None:
+        return torch.zeros(0, dtype=torch.int64), torch.zeros(0)
+    wanted = wanted_regions(batch)
+    faces = torch.nonzero(wanted.any(1)).flatten()
+    if not len(faces):
+        return faces, torch.zeros(0)
+    mass = region_mass(model, patches[faces], batch.landmarks[faces])
+    return faces, F.cosine_similarity(mass, wanted[faces], dim=1)
+
+
 class UnitAttentionLoss:
     """See the module docstring.
 
@@ -77,9 +117,9 @@ class UnitAttentionLoss:
         run, self.model = setting.run, setting.model
         if not run.data.readouts:
             raise FaceLLMError("losses.au_attention needs labelled units: set data.readouts")
-        self.projected = setting.model.config.region_position == "projected"
         parts = ["region_attention", "vision_tower"]
-        parts += ["multi_modal_projector"] * self.projected
+        if self.model.config.region_position == "projected":
+            parts.append("multi_modal_projector")
         if not any(getattr(run.rates, part) for part in parts):
             raise FaceLLMError(
                 f"losses.au_attention moves one of {', '.join(parts)}, and all their rates are 0"
@@ -87,34 +127,12 @@ class UnitAttentionLoss:
 
     def __call__(self, batch: TrainBatch, out: Forwarded) -> Tensor | None:
         """Scalar in [0, 1], or None where no face counts."""
-        if out.patches is None or batch.landmarks is None:
+        faces, cosines = unit_cosines(self.model, batch, out.patches)
+        if not len(faces):
             return None
-        wanted = wanted_regions(batch)
-        counts = wanted.any(1)
-        if not counts.any():
-            return None
-        mass = self.region_mass(out.patches[counts], batch.landmarks[counts])
-        each = 1 - F.cosine_similarity(mass, wanted[counts], dim=1)
-        return each.sum() / batch.amount(self.name, counts.sum().float()[None])[0]
+        own = cosines.new_tensor([len(faces)])
+        return (1 - cosines).sum() / batch.amount(self.name, own)[0]
 
     def amounts(self, batch: TrainBatch) -> Tensor:
         """(1,): faces that count."""
         return wanted_regions(batch).any(1).sum().float()[None]
-
-    def region_mass(self, patches: Tensor, landmarks: Tensor) -> Tensor:
-        """Share of the attention that goes to each region.
-
-        Args:
-            patches: (n, P, Dv) as the tower gave them.
-            landmarks: (n, 68, 2) in [0, 1], none missing.
-
-        Returns:
-            (n, 9) float32, rows sum to 1. Tokens without a place (CLIP's class token) are left out.
-        """
-        if self.projected:
-            patches = self.model.multi_modal_projector(patches)
-        centres = self.model.vision_tower.centres().to(patches.device)
-        attend = self.model.region_attention.attention
-        attention = attend(patches, landmarks.to(patches.dtype), centres).float()
-        placed = torch.isfinite(centres).all(1)
-        return attention[:, :, placed].mean((1, 2))

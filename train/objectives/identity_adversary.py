@@ -21,7 +21,7 @@ Legend: as in ``sample``; n faces with a known person.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,8 @@ class IdentityAdversary(nn.Module):
     def __init__(self, setting: Setting) -> None:
         super().__init__()
         width = setting.model.config.text_config.hidden_size
-        self.classifier = nn.utils.skip_init(nn.Linear, width, PEOPLE)
+        # Not drawn at random first: the run's own draws stay what they were.
+        self.classifier = cast(nn.Linear, nn.utils.skip_init(nn.Linear, width, PEOPLE))
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
         self.register_buffer("people", torch.full((PEOPLE,), FREE, dtype=torch.int64))

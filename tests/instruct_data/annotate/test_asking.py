@@ -20,7 +20,7 @@ EVAL = Path(__file__).parents[3] / "eval"
 # Extra intents whose questions the bank may also put, as both answers fit.
 SHARED = {
     ("age_group", "age"), ("attributes", "describe"), ("one_unit", "action_units"),
-    ("forgery_family", "deepfake"),
+    ("forgery_family", "deepfake"), ("gender_check", "gender"),
 }  # fmt: skip
 Rng = np.random.default_rng
 
@@ -73,6 +73,34 @@ def test_a_question_about_an_attribute_names_it():
     assert sum("hat" in text.lower() for text in asked) > 0.8 * len(asked)  # typos aside
     with pytest.raises(ValueError, match="does not begin with its unit"):
         word(Exchange("action_units", "one_unit", "It is active."), Rng(0))
+
+
+@pytest.mark.parametrize("male", [True, False])
+def test_yes_and_no_answer_the_gender_that_was_asked_about(male):
+    """What is asked about is found out from the question alone, typing errors left out."""
+    asked = {"woman": "female", "female": "female", "lady": "female", "gentleman": "male"}
+    shown, seen = "male" if male else "female", set()
+    for k in range(200):
+        made = replace(draft(male=male, age=30), seed=k)
+        for exchange in GrammarAnnotator().annotate([made])[0]:
+            if exchange.intent == "gender_check":
+                words = normalise(exchange.question).split()
+                about = [
+                    asked.get(word, "male" if word in ("man", "male") else "") for word in words
+                ]
+                about = [gender for gender in about if gender]
+                if about:
+                    yes = exchange.answer.startswith("Yes")
+                    assert yes == (about[0] == shown), exchange
+                    seen.add(yes)
+    assert seen == {True, False}
+
+
+def test_age_and_gender_give_a_picture_three_questions_about_looks():
+    made = [replace(draft(male=True, age=30), seed=k) for k in range(50)]
+    for exchanges in GrammarAnnotator().annotate(made):
+        asked = [exchange.intent for exchange in exchanges if exchange.task == "attributes"]
+        assert sorted(asked) == ["age_and_gender", "gender", "gender_check"]
 
 
 def test_a_worded_question_stays_and_an_unknown_intent_is_named():

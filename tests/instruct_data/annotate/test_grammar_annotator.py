@@ -122,6 +122,12 @@ def test_age_gender_mask_and_make_are_read_back():
     for answer in said(made, "gender"):
         assert parse_answer(answer)[0].gender == "female"
         assert re.search(r"appear|look|apparent", answer, re.I), answer
+    for answer in said(made, "age_and_gender"):
+        assert (parse_answer(answer)[0].age, parse_answer(answer)[0].gender) == (34, "female")
+        assert re.search(r"appear|look|apparent", answer, re.I), answer
+    for answer in said(made, "gender_check"):
+        assert parse_answer(answer)[0].gender == "female"
+        assert answer.startswith(("Yes", "No"))
     assert all(parse_answer(answer)[0].mask is False for answer in said(made, "mask"))
     assert all(parse_answer(answer)[0].generated for answer in said(made, "deepfake"))
     assert all("StyleGAN2" in answer for answer in said(made, "forgery_family"))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from corpus_toys import LabelAnnotator, toy_picture
@@ -153,6 +154,19 @@ def test_a_picture_short_of_a_bound_is_rejected_for_it(faces, bounds, expected):
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
     (out,) = PictureFilter(PictureBounds(**bounds), ["crops"])([draft(pixels=noise, faces=faces)])
     assert (None if isinstance(out, Draft) else out.reason) == expected
+
+
+def test_the_default_bound_parts_a_face_from_the_same_one_blurred():
+    """By 6 % of its side; a picture in which no face was looked for is not judged."""
+    whole = CorpusFace((0.0, 0.0, 128.0, 128.0), POINTS, 0.9)
+    crop = np.ascontiguousarray(astronaut()[64:192, 160:288])
+    blurred = cv2.GaussianBlur(crop, (0, 0), 128 * 0.06)
+    look, skip = (PictureFilter(PictureBounds(), [mode]) for mode in ("crops", "none"))
+    drafts = [draft(pixels=pixels, faces=(whole,)) for pixels in (crop, blurred)]
+    kept, lost = look(drafts)
+    assert isinstance(kept, Draft)
+    assert (lost.reason, "is under 50.0" in lost.detail) == ("blurred", True)
+    assert isinstance(skip([draft(pixels=blurred)])[0], Draft)
 
 
 def test_blur_lowers_sharpness_whatever_the_size():

@@ -5,6 +5,7 @@ import os
 import random
 import resource
 import signal
+from functools import partial
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from corpus_toys import toy_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facellm.atomic import atomic_file, write_json
+from facellm.atomic import atomic_file, whole_file, write_json
 from facellm.errors import FaceLLMError
 from facellm.instruct_data.corpus.build import build
 from facellm.instruct_data.corpus.counts import KEPT, Counts, digest, distinct, merge, smallest
@@ -167,9 +168,20 @@ def test_a_file_that_cannot_be_written_is_told_as_such(tmp_path):
         pass
 
 
-def test_an_interrupted_file_leaves_nothing(tmp_path):
+def test_what_is_put_on_disk_has_its_name_only_afterwards(tmp_path, monkeypatch):
+    order = []
+    monkeypatch.setattr(os, "fsync", lambda handle: order.append((tmp_path / "a").exists()))
+    for sync, synced in ((False, []), (True, [False, True])):  # the file, then its folder
+        with whole_file(tmp_path / "a", sync=sync) as file:
+            file.write(b"x")
+        assert order == synced
+        (tmp_path / "a").unlink()
+
+
+@pytest.mark.parametrize("open_whole", [atomic_file, partial(whole_file, sync=False)])
+def test_an_interrupted_file_leaves_nothing(tmp_path, open_whole):
     def interrupted():
-        with atomic_file(tmp_path / "a") as file:
+        with open_whole(tmp_path / "a") as file:
             file.write(random.Random(0).randbytes(99))
             raise KeyboardInterrupt
 

@@ -148,14 +148,14 @@ def test_a_picture_of_a_corpus_is_audited_once_and_cut_by_its_box(tmp_path):
 
 def test_pictures_inside_a_sets_own_file_are_found_by_its_reader(tmp_path, monkeypatch):
     from facellm.instruct_data.corpus.record import Rejection
-    from facellm.instruct_data.dedupe import audit_rows
+    from facellm.instruct_data.readers import READERS
     from facellm.instruct_data.row import FaceRow
 
     Image.fromarray(face("sadness", 1)).save(tmp_path / "p.png")
     data = (tmp_path / "p.png").read_bytes()
     rows = [FaceRow("made", key, "train", picture=data) for key in ("q/1", "q/2")]
     rows.append(Rejection("made", "q/9", "read", "no votes"))
-    monkeypatch.setattr(audit_rows, "READERS", {"made": lambda path: iter(rows)})
+    monkeypatch.setitem(READERS, "made", lambda path: iter(rows))
     wanted = [
         record(
             key, "expression", {"expression": "fear"}, {"bytes": None, "path": f"x.parquet#{key}"}
@@ -166,7 +166,7 @@ def test_pictures_inside_a_sets_own_file_are_found_by_its_reader(tmp_path, monke
     found = labelled_faces(Input(corpus(tmp_path / "corpus", wanted), tmp_path), left_out)
     assert [f.id for f in found] == ["made/q/2"]
     assert left_out.first == {"unreadable picture": f"made/q/9: not in {tmp_path}/x.parquet"}
-    monkeypatch.setattr(audit_rows, "READERS", {})
+    monkeypatch.delitem(READERS, "made")
     with pytest.raises(FaceLLMError, match="embed: true"):
         list(labelled_faces(Input(tmp_path / "corpus", tmp_path), LeftOut()))
 

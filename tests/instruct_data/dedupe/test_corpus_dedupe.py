@@ -1,10 +1,8 @@
 """The corpus builder's door to the search, the bench, and the search on real faces."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from shared_data import DATA, needs
 from skimage.data import astronaut
 
 from facellm.errors import FaceLLMError
@@ -14,11 +12,7 @@ from facellm.instruct_data.dedupe.corpus_dedupe import PerceptualDedupe
 from facellm.instruct_data.dedupe.measure import copy_figures, listed_figures, load
 from facellm.instruct_data.dedupe.search import near_pairs
 
-DATA = os.environ.get("FACELLM_DATA")
-TABLE = Path(DATA or "") / "ferplus.parquet"
-needs_data = pytest.mark.skipif(
-    not (DATA and TABLE.is_file()), reason="FACELLM_DATA holds no ferplus.parquet"
-)
+TABLE = DATA / "ferplus.parquet"
 
 
 def test_a_training_row_that_mirrors_a_test_row_goes_and_says_why():
@@ -46,10 +40,10 @@ def test_the_bench_finds_its_own_copies():
     assert speed.pairs_per_second == pytest.approx(speed.rows_per_second * 299 / 2)
 
 
-@needs_data
+@needs("ferplus.parquet")
 def test_on_real_faces_copies_are_found_and_strangers_are_not():
     """The first 250 rows of three sets and 67 copies of each."""
-    sources = load(Path(DATA or ""), 250, 67)
+    sources = load(DATA, 250, 67)
     pairs = near_pairs(sources.prints)
     copies = copy_figures(sources, pairs)
     assert copies["found"]["share"] >= 0.98

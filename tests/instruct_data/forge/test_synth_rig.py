@@ -1,11 +1,9 @@
 """Renders of the real rig: exact labels, the same whoever makes them, readable as rows."""
 
-import os
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
+from shared_data import DATA, needs_rig
 
 from facellm.errors import FaceLLMError
 from facellm.instruct_data.forge.captions import MENTIONED
@@ -17,12 +15,8 @@ from facellm.instruct_data.rig import N_IDENTITIES, N_SKIN_VERTICES, identity_ta
 from facellm.instruct_data.rig_truth import identity_split
 from facellm.labels import ACTION_UNITS
 
-DATA = Path(os.environ.get("FACELLM_DATA", Path(__file__).parents[4] / "shared" / "data"))
 RIG = DATA / "ict_facekit"
-pytestmark = pytest.mark.skipif(
-    not (RIG / "ict_facekit.npz").is_file(),
-    reason=f"the ICT-FaceKit rig is not in {DATA} (set FACELLM_DATA)",
-)
+pytestmark = needs_rig
 ASKED = {6: (0.8, 0.8), 12: (0.2, 1.0)}
 
 

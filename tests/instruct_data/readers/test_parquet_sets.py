@@ -1,10 +1,8 @@
 """The five parquet files: made-up ones of their columns, and the real ones where they lie."""
 
 import io
-import os
 from collections import Counter
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from face_trees import parted
 from PIL import Image
+from shared_data import DATA, needs
 
 from facellm.errors import FaceLLMError
 from facellm.instruct_data.readers import open_set, strict
 from facellm.instruct_data.readers.parquet_sets import VOTE_COLUMNS
 
-DATA = Path(os.environ.get("FACELLM_DATA", Path(__file__).parents[4] / "shared" / "data"))
-needs_data = pytest.mark.skipif(
-    not (DATA / "ferplus.parquet").is_file(),
-    reason=f"no ferplus.parquet in {DATA} (set FACELLM_DATA)",
-)
+needs_data = needs("ferplus.parquet")
 IMAGE = {"bytes": b"RIFF", "path": None}
 
 

@@ -4,6 +4,9 @@ import pytest
 from face_trees import text
 
 from facellm.errors import FaceLLMError
+from facellm.instruct_data.corpus.config import SourceConfig
+from facellm.instruct_data.corpus.plugins import read_source
+from facellm.instruct_data.forge.sources import Options, open_sources
 from facellm.instruct_data.readers import READERS, emotion_codes, open_set
 from facellm.instruct_data.readers.sources import SOURCES
 from facellm.labels import EXPRESSIONS
@@ -34,3 +37,19 @@ def test_an_unknown_option_names_those_there_are(tmp_path):
         open_set("raer", tmp_path / "list.txt", {"agred": True})
     with pytest.raises(FaceLLMError, match=r"plain_csv: missing .*'columns'"):
         open_set("plain_csv", tmp_path)
+
+
+def test_a_name_that_stands_in_data_imports_nothing(tmp_path):
+    """Sources are named by files of a corpus too; the config alone may name a module."""
+    with pytest.raises(FaceLLMError, match="no reader 'corpus_toys:read_toys'"):
+        open_set("corpus_toys:read_toys", tmp_path)
+    source = SourceConfig("corpus_toys:read_toys", "toys", {"rows": 2})
+    assert len(list(read_source(source, tmp_path))) == 2
+
+
+def test_every_way_to_a_set_names_what_is_wrong_with_its_options(tmp_path):
+    source = SourceConfig("raer", "list.txt", {"agred": True})
+    with pytest.raises(FaceLLMError, match=r"reader raer: .*'agred'.*agreed"):
+        read_source(source, tmp_path)
+    with pytest.raises(FaceLLMError, match=r"plain_csv: missing .*'columns'"):
+        open_sources([f"plain_csv={tmp_path}"], Options())

@@ -1,11 +1,13 @@
 """Records -> samples: the product's own ids, every answer with its intent, nothing lost unsaid."""
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from train_corpora import face, face_corpus, face_records, train_run, write_corpus
 
+from facellm.context import reading_text
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
 from facellm.errors import FaceLLMError
 from facellm.instruct_data.corpus.record import ImageRef, Message
@@ -14,6 +16,7 @@ from facellm.labels import QUERIES
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
 from facellm.train.data import tokens
 from facellm.train.data.corpus_samples import CorpusSamples
+from facellm.train.text_batches import conversation_of
 
 CROP = np.zeros((8, 8, 3), np.uint8)
 
@@ -222,3 +225,53 @@ def test_kept_tokens_are_the_same_and_forgotten_when_anything_changes(
         file.write_bytes(b"no zip")
     with pytest.raises(FaceLLMError, match=r"npz: cannot be read .* remove it"):
         CorpusSamples(train_run(*made), processor)
+
+
+def made_record(name, line, **changes):
+    """A line of the text corpus as a record: readings without pictures."""
+    readings, turns = line
+    messages = tuple(
+        Message(role, text.split(">", 1)[-1] if role == "assistant" else text)
+        for question, answer in turns
+        for role, text in (("user", question), ("assistant", answer))
+    )
+    intents = [answer.split(">")[0].removeprefix("<ask_") for _, answer in turns]
+    labels = {"reading": [reading.to_dict() for reading in readings], "intents": intents}
+    return first(id=name, messages=messages, labels=labels, images=(), faces=(), **changes)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_readings_without_pictures_are_tokenised_as_in_text_training(processor, tmp_path, count):
+    rng = np.random.default_rng(count)
+    readings = [sample_reading(rng) for _ in range(count)]
+    turns = [
+        ("how are they?", "<ask_describe>Nothing to say."),
+        ("and?", "<ask_count>That is all."),
+    ]
+    line = {"readings": [reading_text(reading) for reading in readings], "turns": turns}
+    records = [made_record("made", (readings, turns), task="description")]
+    samples = samples_of(processor, tmp_path, records, context="reading", max_tokens=2000)
+    bare = copy(processor)
+    bare.n_patches = 0
+    assert samples.sample(0).input_ids == bare.training_sample(conversation_of(line))["input_ids"]
+    assert samples.sample(0).images == ()
+    assert len(samples) == 1
+    if count:
+        with pytest.raises(FaceLLMError, match="1 reading without a picture"):
+            CorpusSamples(train_run(tmp_path / "corpus", context="none"), processor)
+
+
+def test_a_face_of_two_corpora_is_read_once_and_shown_alike(processor, tmp_path):
+    labels = {"age": 30, "reading": [sample_reading(np.random.default_rng(1)).to_dict()]}
+    picture = (ImageRef("x.parquet#fer2013/3"),)
+    one = write_corpus(tmp_path / "a", [first(images=picture, source="ferplus", labels=labels)])
+    two = write_corpus(tmp_path / "b", [first(images=picture, source="own", labels=labels)])
+    run = train_run(one)
+    both = CorpusSamples(
+        replace(run, data=replace(run.data, corpora=(str(one), str(two)))), processor
+    )
+    found = [both.sample(number) for number in range(len(both))]
+    assert [bool(sample.readouts) for sample in found] == [False, False, True]
+    assert both.left_out == {"face that an earlier corpus reads": 1}
+    assert all(sample.images[0].whole for sample in found)
+    assert len({both.face_key(sample.images[0]) for sample in found}) == 1

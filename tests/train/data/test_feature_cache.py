@@ -54,6 +54,20 @@ def test_features_are_the_towers_of_the_crops_that_pixels_would_show(cached, mad
             assert torch.equal(batch.landmarks, shown.landmarks)
 
 
+def test_a_face_has_the_same_features_whatever_batch_it_is_computed_in(cached, tiny, monkeypatch):
+    """In training mode batch norms would mix faces, and learn from them."""
+    tower = tiny.model.vision_tower
+    before = {name: value.clone() for name, value in tower.state_dict().items()}
+    _, together = stream_of(cached, tiny)
+    key = next(iter(together._place))
+    tower.train()
+    alone = replace(cached, data=replace(cached.data, features=cached.data.features + "-alone"))
+    monkeypatch.setattr(feature_cache, "AT_ONCE", 1)
+    _, other = stream_of(alone, tiny)
+    assert torch.allclose(together.get([key])[0], other.get([key])[0], atol=2e-3)
+    assert all(torch.equal(value, before[name]) for name, value in tower.state_dict().items())
+
+
 def test_a_second_run_computes_nothing(cached, tiny, monkeypatch):
     first, _ = stream_of(cached, tiny)
     monkeypatch.setattr(tiny.model.vision_tower, "forward", None)

@@ -129,6 +129,7 @@ def test_a_picture_is_the_same_wherever_it_lies_and_in_order(places, workers):
         ("none.png", "none.png: no such file"),
         ("set.parquet#set/0", "row 0 holds no picture"),
         ("set.parquet#set/9", "no row number from 0 to 1"),
+        ("csv#fer2013/3", "csv#fer2013/3: lies inside a file .* build the corpus with embed: true"),
         ("gone.parquet#set/0", "gone.parquet: not a readable parquet file"),
     ],
 )

@@ -36,9 +36,9 @@ def test_records_are_those_the_builder_reads(corpus):
             known = np.full((68, 2), np.nan) if found.landmarks is None else found.landmarks
             assert np.array_equal(points, known, equal_nan=True)
     picked = [2, 8, 20]
-    assert [(number, messages[1]["content"]) for number, messages in loaded.messages(picked)] == [
-        (number, written[number].messages[1].content) for number in picked
-    ]
+    assert [
+        (number, messages[1]["content"]) for number, messages in loaded.messages(np.array(picked))
+    ] == [(number, written[number].messages[1].content) for number in picked]
 
 
 def test_the_version_is_the_builders():

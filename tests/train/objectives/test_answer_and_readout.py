@@ -16,7 +16,7 @@ from facellm.strict_yaml import read_yaml
 from facellm.train.objectives import OBJECTIVES, objectives_of
 from facellm.train.objectives.answer import AnswerLoss
 from facellm.train.objectives.readout import QUERY_WEIGHTS, ReadoutLoss
-from facellm.train.run_sections import LossesConfig
+from facellm.train.run_losses import LossesConfig, TokenWeights
 from facellm.train.sample import Forwarded, TrainBatch, TrainingSample
 from facellm.train.trainee import Trainee
 
@@ -185,3 +185,24 @@ def test_targets_are_distributions_of_their_own_queries_length(toy):
     assert np.isclose(float(batch.readout_targets.sum()), 1)
     loss = ReadoutLoss(setting_of(toy))(batch, uniform(batch, len(toy.processor.tokenizer)))
     assert float(loss) == pytest.approx(QUERY_WEIGHTS["gender"] * math.log(2), abs=1e-5)
+
+
+def test_kinds_of_tokens_count_as_often_as_the_run_says(toy):
+    vocabulary = toy.processor.tokenizer.get_vocab()
+    words = ("<p_90>", "<expr_fear>", "<ask_age>", "<|end|>")
+    ids = [vocabulary[word] for word in words]
+    sample = TrainingSample(id="a", input_ids=[7, *ids], labels=[-100, *ids])
+    batch = batch_of(toy.processor, [sample])
+    torch.manual_seed(0)
+    hidden, table = torch.randn(1, 5, WIDTH), torch.randn(len(vocabulary), WIDTH)
+    each = F.cross_entropy(hidden[0, :4] @ table.T, torch.tensor(ids), reduction="none")
+    weights = torch.tensor([3.0, 6.0, 5.0, 1.0])
+    loss = AnswerLoss(setting_of(toy, tokens=TokenWeights(values=3, names=6, intents=5)))
+    expected = (weights * each).sum() / weights.sum()
+    assert float(loss(batch, Forwarded(hidden, table))) == pytest.approx(float(expected))
+    assert loss.amounts(batch).tolist() == [15.0]
+
+
+def test_a_token_that_would_not_count_is_refused():
+    with pytest.raises(ValueError, match=r"tokens\.values 0\.0 is not above 0"):
+        TokenWeights(values=0.0)

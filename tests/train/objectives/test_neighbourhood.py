@@ -158,7 +158,7 @@ def test_the_loss_is_the_cross_entropy_with_the_smoothed_targets(toy):
         toy.processor.label_ids[0],
         smoothed_targets(faces[1], both),
     ).mean()
-    assert float(loss) == pytest.approx(float(expected), rel=1e-6)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     assert int(objective.seen) == 12
 
 

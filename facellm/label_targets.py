@@ -7,12 +7,11 @@ Example: ``readout_targets({"age": 34, "male": False})`` -> ``{"age": (117,), "g
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from facellm.errors import FaceLLMError
@@ -20,16 +19,18 @@ from facellm.labels import (
     ACTION_UNITS,
     AU_LEVELS,
     EXPRESSIONS,
+    GAZE_DEGREES,
     MAX_AGE,
     QUERIES,
     intensity_to_level,
 )
 
-from ..batches import EYES_OPEN, EYES_SHUT, MOUTH_OPEN, MOUTH_SHUT, threshold_label
-from ..encoder_losses import age_distribution
-from ..features import gaze_distribution
-
 Target = NDArray[np.float32]
+AGE_SIGMA = 2.5  # years
+GAZE_SIGMA = 4.0  # degrees
+# Inner-lip gap / inter-ocular distance, and lid opening / eye width; in between is not labelled.
+MOUTH_SHUT, MOUTH_OPEN = 0.05, 0.10
+EYES_SHUT, EYES_OPEN = 0.12, 0.20
 LEAST_KNOWN = 0.3  # share of the votes that name an expression; below it a face has no target
 _YES_NO = {"gender": "male", "mask": "mask", "fake": "fake"}  # query -> label that says yes
 _GAZES = ("gaze_yaw", "gaze_pitch")
@@ -58,6 +59,18 @@ def readout_targets(labels: Mapping[str, Any], without: Collection[str] = ()) ->
     return {query: found[query] for query in found if TASK_OF_QUERY[query] not in without}
 
 
+def threshold_label(value: float, low: float, high: float) -> int:
+    """1 above ``high``, 0 below ``low``, -1 in between."""
+    return 1 if value > high else 0 if value < low else -1
+
+
+def gaussian(grid: Sequence[int], mean: float, sigma: float) -> Target:
+    """Gaussian label over a grid of values. Source: DLDL, arXiv 1611.01731."""
+    logits = -0.5 * ((np.asarray(grid, np.float64) - mean) / sigma) ** 2
+    shares = np.exp(logits - logits.max())
+    return (shares / shares.sum()).astype(np.float32)
+
+
 def mirrored(targets: Mapping[str, Target]) -> dict[str, Target]:
     """Targets of the mirrored face: looking left becomes looking right."""
     yaw = {"gaze_yaw": targets["gaze_yaw"][::-1].copy()} if "gaze_yaw" in targets else {}
@@ -78,7 +91,7 @@ def _targets(labels: Mapping[str, Any]) -> Iterator[tuple[str, Target]]:
     elif labels.get("age_range") is not None:
         low, high = (int(_number(year, "age_range", 0, MAX_AGE)) for year in labels["age_range"])
         years = [_age(year) for year in range(low, max(low, high) + 1)]
-        yield "age", np.mean(years, axis=0, dtype=np.float32)
+        yield "age", np.stack(years).mean(axis=0)
     for query, label in _YES_NO.items():
         if labels.get(label) is not None:
             yield query, _one_of(2, int(bool(labels[label])))
@@ -121,13 +134,13 @@ def _measured(labels: Mapping[str, Any]) -> Iterator[tuple[str, Target]]:
         if len(gaze) != len(_GAZES):
             raise FaceLLMError(f"gaze {gaze!r} is not yaw and pitch")
         for query, degrees in zip(_GAZES, gaze, strict=True):
-            angle = torch.tensor([_number(degrees, "gaze", -180, 180)])
-            yield query, gaze_distribution(angle)[0].numpy()
+            angle = _number(degrees, "gaze", -180, 180)
+            yield query, gaussian(GAZE_DEGREES, angle, GAZE_SIGMA)
 
 
 @lru_cache(maxsize=MAX_AGE + 1)
 def _age(years: int) -> Target:
-    return age_distribution(torch.tensor([years]))[0].numpy()
+    return gaussian(range(MAX_AGE + 1), years, AGE_SIGMA)
 
 
 def _one_of(count: int, index: int) -> Target:
