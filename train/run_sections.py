@@ -165,7 +165,7 @@ class ScheduleConfig:
         floor: Last rate as a share of the peak.
         weight_decay: AdamW's, on matrices only.
         beta2: AdamW's second decay.
-        clip: Largest gradient norm.
+        clip: Largest gradient norm; 0: none.
         seed: Of weights, order and everything random.
         precision: ``bf16`` runs the forward pass under autocast.
         recompute: Recompute activations in the backward pass (gradient checkpointing).
@@ -187,6 +187,8 @@ class ScheduleConfig:
 
     def __post_init__(self) -> None:
         at_least(self, steps=0, micro_batch=1, global_batch=1, seed=0)
+        if self.clip < 0:
+            raise ValueError(f"clip {self.clip} is less than 0")
         if self.steps == 0 and self.epochs <= 0:
             raise ValueError(f"epochs {self.epochs} and steps 0: the run has no length")
         if self.global_batch % self.micro_batch:

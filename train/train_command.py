@@ -92,7 +92,7 @@ def main(argv: list[str]) -> int:
         return encode(args)
     run = run_of_arguments(args)
     if args.dry_run:
-        from .dry_run import report  # type: ignore[import-not-found]
+        from .dry_run import report
 
         print(report(run))
         return 0
@@ -154,11 +154,14 @@ def consolidate(argv: list[str]) -> int:
 
 
 def quiet_transformers() -> None:
-    """No bars for files that are read and written."""
-    from transformers.utils import logging
+    """No bars for files that are read and written, no word about kernels nobody asked for."""
+    import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
+
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    set_verbosity_error()
+    disable_progress_bar()
 
 
 def run_of_arguments(args: argparse.Namespace) -> TrainRun:

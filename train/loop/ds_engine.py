@@ -115,8 +115,7 @@ class DeepSpeedEngine:
         """Clip and step."""
         set_rates(self.optimizer, rate)
         self.engine.step()
-        norm = self.engine.get_global_grad_norm()
-        return float("nan") if norm is None else float(norm)
+        return float(self.engine.get_global_grad_norm() or 0.0)
 
     def train(self, mode: bool) -> None:
         """Training or evaluation mode."""

@@ -28,7 +28,11 @@ class Engine(Protocol):
         ...
 
     def step(self, rate: float) -> float:
-        """Clip, take an optimizer step at a share of the peak rates; the gradient norm before."""
+        """Clip, take an optimizer step at a share of the peak rates.
+
+        Returns:
+            The gradient's norm before clipping; 0 where DeepSpeed does not take it.
+        """
         ...
 
     def train(self, mode: bool) -> None:

@@ -50,14 +50,6 @@ class Ranks:
         if self.world > 1:
             dist.barrier()
 
-    def told(self, value: object) -> object:
-        """Rank 0's value, on every rank."""
-        if self.world == 1:
-            return value
-        box = [value]
-        dist.broadcast_object_list(box, src=0, device=self.device)
-        return box[0]
-
 
 def launched() -> tuple[int, int, int]:
     """Rank, number of ranks and rank on this machine, as the launcher says; (0, 1, 0) without."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -50,7 +51,7 @@ class SingleEngine:
     def step(self, rate: float) -> float:
         """Clip, step, forget the gradients."""
         set_rates(self.optimizer, rate)
-        norm = nn.utils.clip_grad_norm_(self.trained, self.plan.clip)
+        norm = nn.utils.clip_grad_norm_(self.trained, self.plan.clip or math.inf)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return float(norm)

@@ -142,6 +142,13 @@ def test_recomputed_activations_and_bf16_give_nearly_the_same_losses(go, straigh
     assert losses(half)[1] == pytest.approx(losses(straight)[1], rel=0.02)
 
 
+def test_clip_0_clips_nothing(go, straight, tmp_path):
+    """The gradients of the toy are far above 1 in norm."""
+    free = losses(go(tmp_path / "free", "schedule.clip=0", "schedule.steps=6"))
+    wide = losses(go(tmp_path / "wide", "schedule.clip=1.0e+6", "schedule.steps=6"))
+    assert free == wide != losses(straight)
+
+
 def test_another_config_is_refused_with_its_differences(go, straight, tmp_path):
     out = shutil.copytree(straight, tmp_path / "run")
     with pytest.raises(FaceLLMError) as caught:
