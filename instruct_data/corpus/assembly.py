@@ -6,6 +6,7 @@ Example: a draft of FER+ with three exchanges about the expression and one about
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from pathlib import Path
@@ -96,11 +97,19 @@ def row_labels(row: FaceRow, data: Path) -> dict[str, Any]:
         if total := sum(counted):
             shares = [round(votes / total, 4) for votes in counted]
             labels["expression_shares"] = dict(zip(EXPRESSIONS, shares, strict=True))
+    if row.subject is not None:
+        labels["subject"] = subject_digest(row)
     for name in _LABELS:
         value = getattr(row, name)
         if value is not None:
             labels[name] = json_ready(value, data)
     return labels
+
+
+def subject_digest(row: FaceRow) -> str:
+    """Who is the same person, without saying who: some sets name people."""
+    text = f"{row.source}/{row.subject}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def json_ready(value: Any, data: Path) -> Any:
