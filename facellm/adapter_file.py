@@ -41,7 +41,7 @@ def language_digest(model: FaceLLMForConditionalGeneration) -> str:
             continue
         found.update(name.encode())
         values = weight.detach().to(torch.bfloat16).cpu().contiguous()
-        found.update(memoryview(values.view(torch.uint8).numpy()).cast("B"))
+        found.update(values.view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

@@ -137,7 +137,7 @@ def prepare_parts(model: FaceLLMForConditionalGeneration, run: TrainRun) -> list
             quantise_language(model, run.lora, compute)
         inject_lora(model, run.lora)
         if run.model.adapter == "continue":
-            start = Path(model.config.name_or_path)
+            start = Path(str(model.config.name_or_path))
             load_adapter(model, start / ADAPTER, str(start))
     groups = []
     for part, named in part_parameters(model).items():

@@ -48,9 +48,10 @@ def quantise_language(
                     f"language_model.{name} has {size} {side}puts, no multiple of {MULTIPLE}: "
                     f"it cannot be stored as {settings.quantise}"
                 )
-        new = (_nf4 if settings.quantise == "nf4" else _int8)(bnb, module, settings)
         if settings.quantise == "nf4":
-            new.compute_dtype, new.compute_type_is_set = compute, True
+            new = _nf4(bnb, module, compute, double=settings.double_quant)
+        else:
+            new = _int8(bnb, module)
         model.language_model.set_submodule(name, new)
 
 
@@ -64,19 +65,20 @@ def _bitsandbytes() -> Any:
     return bitsandbytes
 
 
-def _nf4(bnb: Any, module: nn.Linear, settings: LoraSettings) -> nn.Module:
+def _nf4(bnb: Any, module: nn.Linear, compute: torch.dtype, *, double: bool) -> nn.Module:
     with torch.device("meta"):
         new = bnb.nn.Linear4bit(
             module.in_features,
             module.out_features,
             bias=module.bias is not None,
-            compress_statistics=settings.double_quant,
+            compute_dtype=compute,
+            compress_statistics=double,
             quant_type="nf4",
         )
     weight = bnb.nn.Params4bit(
         module.weight.data,
         requires_grad=False,
-        compress_statistics=settings.double_quant,
+        compress_statistics=double,
         quant_type="nf4",
         module=new,
     )
@@ -87,9 +89,7 @@ def _nf4(bnb: Any, module: nn.Linear, settings: LoraSettings) -> nn.Module:
     return new
 
 
-def _int8(bnb: Any, module: nn.Linear, settings: LoraSettings) -> nn.Module:
-    del settings  # there is one kind
-
+def _int8(bnb: Any, module: nn.Linear) -> nn.Module:
     class Int8(bnb.nn.Linear8bitLt):
         """Takes its scales along to another device, which only a move of itself would."""
 

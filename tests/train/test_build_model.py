@@ -136,6 +136,17 @@ def test_two_bases_are_joined_and_random_parts_come_from_the_seed(tmp_path):
     assert torch.equal(one[f"{frlp}shape_scale"], shipped[f"{frlp}shape_scale"])
 
 
+def test_a_start_that_was_joined_otherwise_than_the_run_says_is_an_error(tiny_checkpoint):
+    model = ModelConfig(start=str(tiny_checkpoint), vision="clip", language="llama")
+    with pytest.raises(FaceLLMError, match=r"region_position is tower, .* is projected"):
+        build_model(new_run("task", RATES, model=model))
+
+
+def test_the_shipped_model_is_a_start():
+    model, _ = build_model(new_run("task", RATES, "shipped"))
+    assert equal(weights(model), weights(load_checkpoint().model))
+
+
 def test_a_tokenizer_gives_the_defaults_architecture(tiny_checkpoint):
     bare = ModelConfig(tokenizer=str(tiny_checkpoint))
     model, processor = build_model(new_run("task", RATES, model=bare))

@@ -126,6 +126,32 @@ def test_frozen_weights_take_the_runs_dtype_and_trained_ones_stay_float32(tiny_c
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize(
+    ("stage", "rates"),
+    [
+        ("region", {"region_attention": 1e-2}),
+        ("instruct", {"multi_modal_projector": 1e-2, "region_attention": 1e-2, "lora": 1e-2}),
+    ],
+)
+def test_a_joined_model_learns_in_the_papers_position_in_16_bits(tmp_path, stage, rates):
+    save_clip(tmp_path / "clip")
+    save_qwen(tmp_path / "qwen", tied=False)
+    sections = {
+        "model": ModelConfig(
+            vision=str(tmp_path / "clip"), language=str(tmp_path / "qwen"), dtype="bfloat16"
+        ),
+        "schedule": ScheduleConfig(precision="bf16"),
+        "lora": LORA if "lora" in rates else LoraSettings(),
+    }
+    run = new_run(stage, rates, **sections)
+    model, processor, groups = prepared(run)
+    assert model.config.region_position == "projected"
+    trainee, batch = new_trainee(model, processor, run), noise_batch(model, processor)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = steps(trainee, groups, batch, 4)
+    assert losses[-1] < losses[0]
+
+
 # -- contradictions --------------------------------------------------------------------------------
 
 FULL = {"multi_modal_projector": 1e-5, "language_model": 1e-5}

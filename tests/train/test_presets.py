@@ -51,8 +51,8 @@ def test_published_settings_are_the_published_ones(name):
         assert (run.lora.rank, run.lora.alpha, run.lora.dropout) == (64, 16, 0.05)
 
 
-@pytest.mark.parametrize("name", ["tiny-cpu", "clip-l_vicuna-7b"])
-def test_a_preset_has_a_dry_run(name):
-    text = report(load_run(CONFIGS / f"{name}.yaml"))
-    assert "vision_tower" in text
+def test_the_preset_of_the_shipped_model_has_a_dry_run():
+    """That of the 7B is ``test_dry_run``'s."""
+    text = report(load_run(CONFIGS / "tiny-cpu.yaml"))
+    assert text.startswith("stage instruct, shipped")
     assert "ZeRO-2" in text
