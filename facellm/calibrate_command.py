@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 ENDING = ".json"
 UNREADABLE = "unreadable"
 FRAMES_A_SECOND = 2.0  # of a clip
+DESCRIPTION = """\
+Take one person's own neutral face, for --baseline of read and ask. Pictures or
+a clip of one person who looks ahead and shows little; at least 5 must be
+usable, more are better. No picture is stored."""
 EXAMPLES = """\
   facellm calibrate me/ -o me.json             pictures of one person, at least 5
   facellm calibrate person.mp4 -o me.json      two frames a second of a clip
@@ -42,7 +46,7 @@ EXAMPLES = """\
 
 def new_calibrate_parser() -> argparse.ArgumentParser:
     """Arguments of the verb."""
-    parser = new_parser("calibrate", "Take one person's own neutral face.", EXAMPLES)
+    parser = new_parser("calibrate", DESCRIPTION, EXAMPLES)
     parser.add_argument(
         "paths", metavar="PATH", nargs="+", help="pictures, clips, folders, patterns of one person"
     )

@@ -57,8 +57,9 @@ a line without / is a question
 
 def new_chat_parser() -> argparse.ArgumentParser:
     """Arguments of the verb."""
-    parser = new_parser("chat", "Talk about a picture.", EXAMPLES)
-    parser.add_argument("photo", metavar="PHOTO", help="a picture file")
+    about = f"Talk about a picture, line by line; what was said before stays in view.\n\n{HELP}"
+    parser = new_parser("chat", about, EXAMPLES)
+    parser.add_argument("photo", metavar="PHOTO", help="a picture file, not a clip")
     parser.add_argument(
         "--crops", action="store_true", help="pictures are one face crop each: no detection"
     )
@@ -70,8 +71,10 @@ def main(argv: list[str]) -> int:
     """Run the verb."""
     args = new_chat_parser().parse_args(argv)
     check_model_folder(args.model)
+    from facellm.clip.opening import refuse_clip
     from facellm.images import load_image
 
+    refuse_clip(args.photo)
     pixels = load_image(args.photo)  # a wrong path is told before torch is imported
     from facellm.chat import Chat
 
@@ -162,6 +165,9 @@ class Session:
         """``/photo PATH``."""
         if not path:
             raise FaceLLMError("/photo needs the path of a picture")
+        from facellm.clip.opening import refuse_clip
+
+        refuse_clip(path)
         self.chat.open(path, crops=self.crops)
         print(faces_found(self.chat))
 

@@ -81,6 +81,13 @@ def journal_path(out: Path) -> Path:
     return out.with_name(out.name + ".journal")
 
 
+def check_unfinished(out: Path) -> None:
+    """Refuse to resume a table that is finished, by whatever version, rather than replace it."""
+    if out.is_file() and not journal_path(out).is_file():
+        reason = f"is finished ({journal_path(out).name} is gone), so there is nothing to resume"
+        raise FaceLLMError(f"{out}: {reason}; without --resume it is replaced")
+
+
 class Journal:
     """The journal file of a table.
 

@@ -31,7 +31,7 @@ from facellm.baseline import Baseline
 from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.engine_names import AUTO, add_engine_argument
 from facellm.errors import FaceLLMError
-from facellm.journal import Journal, journal_path, resumable
+from facellm.journal import Journal, check_unfinished, journal_path, resumable
 from facellm.picture_files import find_pictures, shown_name
 from facellm.table_columns import COLUMN_SETS
 from facellm.tables import CsvWriter, TableFile, check_table_path
@@ -58,7 +58,9 @@ EXAMPLES = """\
 
 def new_read_parser() -> argparse.ArgumentParser:
     """Arguments of the verb."""
-    parser = new_parser("read", "Write one table row per face.", EXAMPLES)
+    parser = new_parser(
+        "read", "Write one table row per face, in clips per face and frame.", EXAMPLES
+    )
     parser.add_argument(
         "paths", metavar="PATH", nargs="+", help="pictures, clips, folders of them, patterns"
     )
@@ -78,7 +80,7 @@ def new_read_parser() -> argparse.ArgumentParser:
         default="default",
         choices=tuple(COLUMN_SETS),
         metavar="SET",
-        help="default (py-feat's, and ours), openface or arkit",
+        help="columns: default (py-feat's, and ours), openface or arkit",
     )
     parser.add_argument(
         "--batch", type=int, default=16, metavar="N", help="faces read at once (default: 16)"
@@ -91,10 +93,15 @@ def new_read_parser() -> argparse.ArgumentParser:
         help="processes that decode pictures ahead; 0 decodes in this one (default: 1)",
     )
     parser.add_argument(
-        "--baseline", type=Path, metavar="FILE", help="one person's neutral (`facellm calibrate`)"
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="relative to one person's neutral (`calibrate`)",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on where an earlier run of this table stopped"
+        "--resume",
+        action="store_true",
+        help="go on where an earlier run of this table was stopped; same arguments",
     )
     add_clip_arguments(parser)
     add_engine_argument(parser, AUTO)
@@ -108,7 +115,7 @@ def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
         type=rate,
         default=2.0,
         metavar="N",
-        help="frames of a clip sampled a second, by their times; all takes every one (default: 2)",
+        help="frames of a clip sampled a second, by their times; all or 0 takes all (default: 2)",
     )
     parser.add_argument(
         "--frames",
@@ -166,6 +173,8 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise FaceLLMError(f"--workers {args.workers}: must be at least 0")
     if args.out is not None:
         check_table_path(args.out)
+        if args.resume:
+            check_unfinished(args.out)
     elif args.resume:
         raise FaceLLMError("--resume needs the table of the earlier run: -o TABLE")
 

@@ -17,6 +17,10 @@ from facellm.errors import FaceLLMError
 from facellm.folders import check_place
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+DESCRIPTION = """\
+Draw what was read off the faces of a picture: boxes, 68 points, nine regions,
+shares, and what hiding a region does."""
+HELP_OUT = f"{', '.join(ENDINGS)}; replaced"
 EXAMPLES = """\
   facellm show photo.jpg -o result.png
   facellm show face.png --crops -o result.png  the picture already is one face crop
@@ -25,11 +29,9 @@ EXAMPLES = """\
 
 def new_show_parser() -> argparse.ArgumentParser:
     """Arguments of the verb."""
-    parser = new_parser("show", "Draw what was read.", EXAMPLES)
-    parser.add_argument("photo", metavar="PHOTO", help="a picture file")
-    parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="PICTURE", help="written; replaced"
-    )
+    parser = new_parser("show", DESCRIPTION, EXAMPLES)
+    parser.add_argument("photo", metavar="PHOTO", help="a picture file, not a clip")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="PICTURE", help=HELP_OUT)
     parser.add_argument(
         "--crops", action="store_true", help="the picture is one face crop: no detection"
     )
@@ -41,8 +43,10 @@ def main(argv: list[str]) -> int:
     args = new_show_parser().parse_args(argv)
     check_out(args.out)
     check_model_folder(args.model)
+    from facellm.clip.opening import refuse_clip
     from facellm.images import load_image
 
+    refuse_clip(args.photo)
     pixels = load_image(args.photo)  # a wrong path is told before torch is imported
     from facellm.drawing import face_cards, result_picture
 

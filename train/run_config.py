@@ -15,9 +15,9 @@ A learning rate of 0 freezes its part. Whole ones lie in ``facellm/train/configs
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, cast, get_type_hints
 
 from facellm.strict_yaml import read_yaml
 
@@ -69,10 +69,13 @@ def load_run(path: Path, changes: Iterable[str] = ()) -> TrainRun:
 
 def run_of(record: dict[str, Any]) -> TrainRun:
     """What ``TrainRun.to_dict`` gave, through JSON and back."""
-    kinds = get_type_hints(TrainRun)
-    sections = {
-        name: kinds[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
-        for name, value in record.items()
-        if isinstance(value, dict)
-    }
-    return TrainRun(**record | sections)
+    return _filled(TrainRun, record)
+
+
+def _filled(kind: Any, value: Any) -> Any:
+    """JSON as a dataclass, a tuple or the plain value it was."""
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        fields = {name: _filled(hints[name], inner) for name, inner in value.items()}
+        return cast(Any, kind)(**fields)
+    return tuple(value) if isinstance(value, list) else value

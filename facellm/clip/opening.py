@@ -53,6 +53,13 @@ def is_clip(path: Path) -> bool:
     return begins_as_video(start) or (start.startswith(_MOVING) and moves(path))
 
 
+def refuse_clip(path: str | Path) -> None:
+    """Refuse a clip where one picture is taken: its first frame alone would stand for all."""
+    if is_clip(Path(path)):
+        other = "`facellm ask`, `read` and `timeline` take clips"
+        raise FaceLLMError(f"{path}: is a clip, not a picture; {other}")
+
+
 def begins_as_video(start: bytes) -> bool:
     """Whether a file that begins like this is a video; animated pictures are none."""
     if start[:4] == b"GIF8":

@@ -5,9 +5,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from cli_runs import refused
 from clip_files import flat, turn_phone, write_gif, write_video
 from PIL import Image
 
+from facellm.chat import Chat
+from facellm.chat_command import Session
 from facellm.clip.frames import clock, sampled, short
 from facellm.clip.opening import is_clip, open_clip
 from facellm.clip.picture_frames import natural
@@ -201,6 +204,21 @@ def test_animated_pictures_are_clips_with_the_times_they_are_shown(tmp_path, end
     assert [f.time for f in frames] == pytest.approx([0.0, 0.1, 0.4])
     assert [grey(f) for f in frames] == pytest.approx([0, 80, 200], abs=3)
     assert clip.seconds() == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("verb", ["show", "chat"])
+def test_verbs_for_one_picture_refuse_a_clip_rather_than_take_its_first_frame(
+    tmp_path, capsys, verb
+):
+    path = write_gif(tmp_path / "m.gif", [flat(0), flat(200)])
+    out = ("-o", tmp_path / "o.png") if verb == "show" else ()
+    assert f"{path}: is a clip, not a picture; `facellm ask`" in refused(capsys, verb, path, *out)
+
+
+def test_a_conversation_refuses_a_clip_as_its_next_picture(tmp_path):
+    path = write_gif(tmp_path / "m.gif", [flat(0), flat(200)])
+    with pytest.raises(FaceLLMError, match="is a clip"):
+        Session(Chat(None), crops=False).photo(str(path))
 
 
 def test_pictures_with_one_frame_are_photographs(tmp_path):

@@ -124,10 +124,12 @@ def run(folder, toy, monkeypatch, request):
 
 
 def prepare(command):
-    """What an example of ``facellm build`` takes for granted, in the folder."""
+    """What an example takes for granted, in the folder."""
     words = command.split()
     if words[:2] == ["facellm", "train"]:
         prepare_training(words[2:])
+    if words[:2] == ["facellm", "read"] and "--resume" in words:  # that it was interrupted
+        Path(words[words.index("-o") + 1]).unlink(missing_ok=True)
     if words[:2] != ["facellm", "build"]:
         return
     if "-o" in words and words[2] in ("export", "import"):

@@ -76,6 +76,15 @@ def test_a_full_disk_is_told_with_the_way_to_go_on(
     assert len(pd.read_csv(out)) == 1
 
 
+def test_a_finished_table_is_not_resumed_by_this_or_another_version(tmp_path, capsys, photo):
+    out = tmp_path / "t.csv"
+    out.write_text("of whatever version\n")
+    told = refused(capsys, "read", photo, "-o", out, "--resume")
+    assert f"{out}: is finished (t.csv.journal is gone), so there is nothing to resume" in told
+    assert "without --resume it is replaced" in told
+    assert out.read_text() == "of whatever version\n"
+
+
 def test_a_table_that_was_never_begun_promises_no_way_on(tmp_path):
     with pytest.raises(FaceLLMError) as told, resumable(tmp_path / "t.csv"):
         (tmp_path / "no" / "t.csv").write_text("")

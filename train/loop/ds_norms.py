@@ -7,6 +7,7 @@ and hand on the dtype they were given.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,7 +18,7 @@ def batch_norms_in_float32(model: nn.Module) -> None:
     """Let every batch norm below a module compute in float32, in place."""
     for module in model.modules():
         if isinstance(module, _BatchNorm):
-            module.forward = partial(_forward, module)
+            cast(Any, module).forward = partial(_forward, module)
 
 
 def _forward(norm: _BatchNorm, x: Tensor) -> Tensor:
