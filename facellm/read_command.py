@@ -247,18 +247,13 @@ def run_record(
     from facellm.checkpoint import WEIGHTS
 
     names = "\n".join(map(shown_name, files)).encode()
+    asked = ("columns", "crops", "all_units", "batch", "fps", "frames", "smooth")
     return {
         "facellm": version("facellm"),
         "weights": weight_digests_of(assistant)[WEIGHTS][:16],
         "pictures": len(files),
         "names": hashlib.sha256(names).hexdigest()[:16],
-        "columns": args.columns,
-        "crops": args.crops,
-        "all_units": args.all_units,
-        "batch": args.batch,
-        "fps": args.fps,
-        "frames": args.frames,
-        "smooth": args.smooth,
+        **{name: getattr(args, name) for name in asked},
         "baseline": None if args.baseline is None else args.baseline.name,
         "engine": assistant.engine.name,
     }
