@@ -23,6 +23,7 @@ import argparse
 import hashlib
 import json
 import sys
+from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,9 +191,7 @@ def options_of(args: argparse.Namespace) -> ReadOptions:
     """The arguments that say how pictures are read."""
     from facellm.block_reading import ReadOptions
 
-    names = ("columns", "crops", "all_units", "batch", "workers", "quiet", "fps", "frames")
-    names += ("smooth", "baseline")
-    return ReadOptions(**{name: getattr(args, name) for name in names})
+    return ReadOptions(**{field.name: getattr(args, field.name) for field in fields(ReadOptions)})
 
 
 def to_stdout(assistant: FaceAssistant, files: list[Path], args: argparse.Namespace) -> Tally:
