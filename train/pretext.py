@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from facellm.errors import FaceLLMError
 
 from .encoder_config import PretextConfig
+from .open_clip_bridge import clip_loss
 
 SHOWN = 8  # side in pixels of what a patch must say of its block
 CAPTION_TOKENS = 64
@@ -89,7 +90,7 @@ class CaptionContrast(nn.Module):
         self.text = nn.TransformerEncoder(layer, TEXT_LAYERS, enable_nested_tensor=False)
         self.picture = nn.Linear(width, TEXT_WIDTH, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
-        self.clip_loss: Any = clip_loss()
+        self.clip_loss = clip_loss()
 
     def read(self, captions: Tensor) -> Tensor:
         """(N, T) ids, -1 beyond the end -> (N, E) unit vectors."""
@@ -106,17 +107,6 @@ class CaptionContrast(nn.Module):
             return None
         seen = F.normalize(self.picture(patches[told].mean(1)), dim=-1)
         return self.clip_loss(seen, self.read(captions[told]), self.log_scale.exp().clamp(max=100))
-
-
-def clip_loss() -> Any:
-    """``open_clip``'s contrastive loss.
-
-    Raises:
-        FaceLLMError: If open_clip is missing.
-    """
-    from .open_clip_bridge import load_open_clip
-
-    return load_open_clip().loss.ClipLoss()
 
 
 class Pretext(nn.Module):

@@ -1,5 +1,7 @@
 """Hidden blocks and captions: what the losses see, and that they teach the tower something."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 import torch
@@ -126,8 +128,10 @@ class Tower(nn.Module):
         return self.map(pixels).flatten(2).transpose(1, 2)
 
 
+@pytest.mark.skipif(
+    find_spec("open_clip") is None, reason="open_clip (extra open-clip) is not installed"
+)
 def test_pictures_learn_to_find_their_captions():
-    pytest.importorskip("facellm.train.open_clip_bridge").load_open_clip()
     torch.manual_seed(0)
     tower, told = Tower(), CaptionContrast(WIDTH, 26)
     colours = torch.eye(3).repeat(2, 1)[:4]

@@ -101,7 +101,7 @@ def test_moves_and_casts_leave_the_base_as_it_is(prepared):
     assert all(torch.equal(a, b) for a, b in zip(held(), before, strict=True))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="optional: no CUDA device")
 def test_the_same_code_learns_on_a_gpu(prepared):
     run, model, processor, groups = prepared
     batch = noise_batch(model, processor)
