@@ -46,7 +46,9 @@ def build_model(run: TrainRun) -> tuple[FaceLLMForConditionalGeneration, FaceLLM
     else:
         processor = fresh_processor(run.model.tokenizer)
         model = new_model(processor)
-    if not run.model.start:
+    if run.model.encoder:
+        _take_encoder(model, Path(run.model.encoder))
+    elif not run.model.start:
         _copy_mean_shape(model)
     _check_reserved(model, processor)
     return model, processor
@@ -157,6 +159,18 @@ def _folder(name: str) -> Path:
         return Path(snapshot_download(name))
     except Exception as error:  # its own errors, requests' errors, ValueError for odd names
         raise FaceLLMError(f"{name}: no folder, and not to be had from the hub: {error}") from error
+
+
+def _take_encoder(model: FaceLLMForConditionalGeneration, folder: Path) -> None:
+    """Tower and FRGCA as the stage ``encoder`` left them."""
+    from .encoder import trained_encoder
+
+    encoder = trained_encoder(folder)
+    try:
+        model.vision_tower.load_state_dict(encoder.vision_tower.state_dict())
+        model.region_attention.load_state_dict(encoder.region_attention.state_dict())
+    except RuntimeError as error:
+        raise FaceLLMError(f"{folder}: its encoder does not fit the model ({error})") from error
 
 
 def _copy_mean_shape(model: FaceLLMForConditionalGeneration) -> None:

@@ -137,7 +137,13 @@ def set_mean_shape(model: EncoderTrainee, source: EncoderBatches) -> None:
 
 
 def trained_encoder(folder: Path) -> EncoderTrainee:
-    """The averaged weights that the stage left in ``folder``, for inference."""
+    """The averaged weights that the stage left in ``folder``, for inference.
+
+    Raises:
+        FaceLLMError: If no run of the stage lies there.
+    """
+    if not (folder / CHECKPOINT).is_file():
+        raise FaceLLMError(f"{folder}: no run of the stage encoder ({CHECKPOINT} missing)")
     state = torch.load(folder / CHECKPOINT, weights_only=True)
     encoder = EncoderTrainee().eval()
     encoder.load_state_dict(state["averaged"])

@@ -17,6 +17,8 @@ class ModelConfig:
         vision: Folder or hub id of a CLIP or SigLIP model, joined with ``language``.
         language: Folder or hub id of a causal language model.
         tokenizer: Folder of a tokenizer: the default's own small architecture, random weights.
+        encoder: Folder of a run of the stage ``encoder``: its tower and FRGCA take the place of the
+            model's, which must be of the default's architecture.
         region_position: Place of FRGCA in a joined model (``FaceLLMConfig.region_position``).
         keep_cls: Keep CLIP's class token in a joined model.
         dtype: Of frozen weights; what is trained is kept in float32 (DeepSpeed: as it decides).
@@ -28,6 +30,7 @@ class ModelConfig:
     vision: str = ""
     language: str = ""
     tokenizer: str = ""
+    encoder: str = ""
     region_position: Literal["tower", "projected"] = "projected"
     keep_cls: bool = True
     dtype: Literal["float32", "bfloat16"] = "float32"

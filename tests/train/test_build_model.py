@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -192,3 +193,33 @@ def test_weights_of_another_version_are_an_error(tiny_checkpoint, tmp_path):
     save_file(tensors, file, metadata={"format": "pt"})
     with pytest.raises(FaceLLMError, match=r"1 tensors differ, first region_attention.gate"):
         build_model(new_run("task", RATES, tmp_path / "start"))
+
+
+def test_an_encoder_takes_the_place_of_tower_and_regions_and_nothing_else(tmp_path):
+    from facellm.train.encoder import CHECKPOINT, EncoderTrainee
+
+    torch.manual_seed(5)
+    encoder = EncoderTrainee()
+    (tmp_path / "encoder").mkdir()
+    torch.save({"averaged": encoder.state_dict()}, tmp_path / "encoder" / CHECKPOINT)
+    run = new_run("task", RATES, SHIPPED)
+    before, _ = build_model(run)
+    taken, _ = build_model(
+        replace(run, model=replace(run.model, encoder=str(tmp_path / "encoder")))
+    )
+    assert equal(weights(taken.vision_tower), weights(encoder.vision_tower))
+    assert equal(weights(taken.region_attention), weights(encoder.region_attention))
+    assert equal(weights(taken.language_model), weights(before.language_model))
+    assert equal(weights(taken.multi_modal_projector), weights(before.multi_modal_projector))
+
+
+def test_an_encoder_that_is_not_there_or_does_not_fit_is_named(tiny_checkpoint, tmp_path):
+    from facellm.train.encoder import CHECKPOINT, EncoderTrainee
+
+    run = new_run("task", RATES, tiny_checkpoint)
+    run = replace(run, model=replace(run.model, encoder=str(tmp_path)))
+    with pytest.raises(FaceLLMError, match=f"no run of the stage encoder \\({CHECKPOINT} missing"):
+        build_model(run)
+    torch.save({"averaged": EncoderTrainee().state_dict()}, tmp_path / CHECKPOINT)
+    with pytest.raises(FaceLLMError, match="its encoder does not fit the model"):
+        build_model(run)

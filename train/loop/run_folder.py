@@ -51,11 +51,11 @@ class RunFolder:
                 (the differences are listed), or if it cannot be made.
         """
         mine = json.loads(json.dumps(record))
-        if self.run_file.is_file():
+        if self.run_file.is_file() and any(self.path.glob("checkpoint*")):
             if not resume:
                 raise FaceLLMError(f"{self.path}: already holds a run; --resume goes on with it")
             self._check(read_json(self.run_file), mine)
-        else:
+        elif not self.run_file.is_file():  # a run that ended before its first checkpoint is none
             self._refuse_strangers()
         write_json(self.run_file, mine)
 

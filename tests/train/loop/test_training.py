@@ -189,3 +189,12 @@ def test_a_missing_validation_split_is_told_at_the_beginning(go, tmp_path):
     assert not (tmp_path / "run" / "log.jsonl").exists()
     out = go(tmp_path / "run", "keep.valid_rows=0", "schedule.steps=6", resume=True, stream=NoValid)
     assert "valid" not in (out / "log.jsonl").read_text()
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_can_be_begun_again(go, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(FaceLLMError, match="valid_rows"):
+        go(out, stream=NoValid)
+    assert (out / "run.json").is_file()
+    go(out, "schedule.steps=2")  # another config: nothing of the first is there
+    assert losses(out).keys() == {1, 2}
