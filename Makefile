@@ -89,12 +89,16 @@ figures: $(VENV)/.test
 STAGES := $(FACELLM_CACHE)/stages
 LANDMARKS := $(FACELLM_CACHE)/landmarks/landmarks.safetensors
 TEXT := $(FACELLM_CACHE)/text
+MADE := $(FACELLM_CACHE)/made
+RUNS := $(FACELLM_CACHE)/runs
+BUILD := $(VENV)/bin/facellm build
+TRAIN := OMP_NUM_THREADS=$(THREADS) $(VENV)/bin/facellm train
 TEACHER := .venv-teacher
 TEACHER_PACKAGES := mediapipe==0.10.21 "numpy<2" "pandas<3" "pyarrow<22" "scipy<1.16"
 stamp = @mkdir -p $(STAGES) && touch $@
 
 STAGE_NAMES := 01-prepare 02-rig 03-teacher-landmarks 04-landmarks 05-locate 06-forgeries \
-    07-encoder 08-features 09-language 10-connector 11-adapter 12-export 13-calibrate 14-engine
+    07-corpora 08-encoder 09-text 10-base 11-instruct 12-export 13-calibrate 14-engine
 
 train-default: $(STAGES)/14-engine
 
@@ -132,43 +136,50 @@ $(STAGES)/06-forgeries: $(STAGES)/05-locate
 	$(PY) -m facellm.instruct_data.forgeries
 	$(stamp)
 
-$(STAGES)/07-encoder: $(STAGES)/06-forgeries
-	$(PY) -m facellm.train.encoder --threads $(THREADS)
-	$(PY) -m facellm.train.encoder --out $(FACELLM_CACHE)/encoder_second \
-	    --start $(FACELLM_CACHE)/encoder/checkpoint.pt --mix second --steps 3700 --lr 8e-4 \
-	    --threads $(THREADS)
-	$(PY) -m facellm.train.encoder --out $(FACELLM_CACHE)/encoder_third \
-	    --start $(FACELLM_CACHE)/encoder_second/checkpoint.pt --mix third --steps 3300 --lr 7e-4 \
-	    --threads $(THREADS)
+# Two corpora: real faces by reference, and renders and forgeries with their pictures inside.
+$(STAGES)/07-corpora: $(STAGES)/06-forgeries
+	$(BUILD) local --data $(FACELLM_DATA) -o $(FACELLM_CACHE)/corpus --workers $(THREADS) --resume
+	test -d $(MADE)/synth || $(BUILD) synth --rig $(FACELLM_DATA)/ict_facekit -o $(MADE)/synth --n 4000
+	test -d $(MADE)/forged || $(BUILD) forge $(FACELLM_CACHE)/utkface -o $(MADE)/forged --n 4000
+	$(BUILD) made --data $(MADE) -o $(FACELLM_CACHE)/corpus_made --workers $(THREADS) --resume
 	$(stamp)
 
-$(STAGES)/08-features: $(STAGES)/07-encoder
-	$(PY) -m facellm.train.features --batches 300 --threads $(THREADS)
+$(STAGES)/08-encoder: $(STAGES)/07-corpora
+	$(TRAIN) default-encoder -o $(FACELLM_CACHE)/encoder --resume \
+	    --set corpus=$(FACELLM_CACHE)/corpus
 	$(stamp)
 
-$(STAGES)/09-language: $(STAGES)/08-features
+$(STAGES)/09-text: $(STAGES)/08-encoder
 	$(PY) -m facellm.instruct_data.tokenizer --out $(FACELLM_CACHE)/tokenizer
-	$(PY) -m facellm.instruct_data.build_text --out $(TEXT)/synthetic.jsonl
-	$(PY) -m facellm.train.language --stage language --threads $(THREADS)
+	test -f $(TEXT)/made/counts.json || $(BUILD) readings --made 36000 -o $(TEXT)/made
+	$(TRAIN) default-text -o $(RUNS)/text --resume \
+	    --set model.tokenizer=$(FACELLM_CACHE)/tokenizer --set data.corpora=[$(TEXT)/made]
 	$(stamp)
 
-$(STAGES)/10-connector: $(STAGES)/09-language
-	$(PY) -m facellm.train.own_readings
-	$(PY) -m facellm.instruct_data.build_text --readings $(TEXT)/own_readings.jsonl \
-	    --out $(TEXT)/own.jsonl --n 12000 --seed 9
-	$(PY) -m facellm.train.language --stage connector --steps 1260 --batch 24 --faces 48 \
-	    --text-every 2 --lr 1e-3 --connector-lr 2e-3 --threads $(THREADS)
+CORPORA := $(FACELLM_CACHE)/corpus,$(FACELLM_CACHE)/corpus_made
+ON_FACES := --set data.pictures=$(FACELLM_DATA) --set data.teacher=$(TEXT)/own.npz \
+    --set data.features=$(FACELLM_CACHE)/features
+
+$(STAGES)/10-base: $(STAGES)/09-text
+	$(PY) -m facellm.train.own_readings --corpora $(FACELLM_CACHE)/corpus $(FACELLM_CACHE)/corpus_made \
+	    --pictures $(FACELLM_DATA) --landmarks $(LANDMARKS) --encoder $(FACELLM_CACHE)/encoder \
+	    --threads $(THREADS) --out $(TEXT)/own.npz
+	test -f $(TEXT)/own/counts.json || $(BUILD) readings --corpus $(FACELLM_CACHE)/corpus \
+	    --readings $(TEXT)/own.npz --n 12000 --seed 9 -o $(TEXT)/own
+	$(TRAIN) default-base -o $(RUNS)/base --resume --set model.start=$(RUNS)/text/model \
+	    --set model.encoder=$(FACELLM_CACHE)/encoder --set data.corpora=[$(TEXT)/own,$(CORPORA)] $(ON_FACES)
 	$(stamp)
 
-$(STAGES)/11-adapter: $(STAGES)/10-connector
-	$(PY) -m facellm.instruct_data.build_text --readings $(TEXT)/own_readings.jsonl \
-	    --out $(TEXT)/dialogue.jsonl --n 6000 --seed 6
-	$(PY) -m facellm.train.language --stage adapter --threads $(THREADS) --steps 80 \
-	    --batch 16 --lr 5e-4
+$(STAGES)/11-instruct: $(STAGES)/10-base
+	test -f $(TEXT)/fresh/counts.json || $(BUILD) readings --corpus $(FACELLM_CACHE)/corpus \
+	    --readings $(TEXT)/own.npz --n 6000 --seed 6 -o $(TEXT)/fresh
+	$(TRAIN) default-instruct -o $(RUNS)/instruct --resume --set model.start=$(RUNS)/base/model \
+	    --set data.corpora=[$(TEXT)/fresh,$(CORPORA)] $(ON_FACES)
 	$(stamp)
 
-$(STAGES)/12-export: $(STAGES)/11-adapter
-	$(PY) -m facellm.train.export --out $(WEIGHTS)
+$(STAGES)/12-export: $(STAGES)/11-instruct
+	$(PY) -m facellm.train.export --run $(RUNS)/instruct --encoder $(FACELLM_CACHE)/encoder \
+	    --landmarks $(LANDMARKS) --out $(WEIGHTS)
 	$(stamp)
 
 $(STAGES)/13-calibrate: $(STAGES)/12-export

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +35,7 @@ from facellm.vision import ConvHybridTower
 from .batches import EncoderBatches
 from .encoder_config import EncoderRun
 from .encoder_losses import WEIGHTS, TaskLoss, mixup, task_losses
+from .encoder_steps import average_into, learning_rate, parameter_groups
 from .evaluate_encoder import evaluate
 from .loop.run_folder import RunFolder, record_of
 from .pretext import Captions, Pretext, read_captions
@@ -93,32 +93,6 @@ class EncoderTrainee(nn.Module):
         return self.heads(self.features(pixel_values, landmarks))
 
 
-def learning_rate(run: EncoderRun, step: int) -> float:
-    """Linear warm-up under a cosine that falls to zero at the last step."""
-    fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / run.steps)))
-    return run.lr * min(1.0, (step + 1) / run.warmup) * fall
-
-
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Matrices and kernels with weight decay; norms, biases and gates without."""
-    parameters = list(model.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
-def average_into(averaged: nn.Module, model: nn.Module, decay: float) -> None:
-    """Exponential moving average of weights and of the norms' running statistics."""
-    kept_all = [*averaged.parameters(), *averaged.buffers()]
-    with torch.no_grad():
-        for kept, new in zip(kept_all, [*model.parameters(), *model.buffers()], strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(new, 1 - decay)
-            else:
-                kept.copy_(new)
-
-
 def set_mean_shape(model: EncoderTrainee, source: EncoderBatches) -> None:
     """Give FRLP the mean and spread of the training landmarks inside the product's crop."""
     shapes = []
@@ -163,7 +137,7 @@ class EncoderTraining:
 
     def __init__(self, run: EncoderRun, cache: Path, out: Path) -> None:
         torch.manual_seed(run.seed)
-        self.run, self.out, self.cache = run, out, cache
+        self.run, self.out, self.quiet = run, out, False
         captions = captions_of(run)
         self.source = EncoderBatches(cache, run, captions)
         self.model = EncoderTrainee().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -266,13 +240,21 @@ class EncoderTraining:
         self._write({"step": self.step, "gate": round(gate, 4), "img_s": round(speed, 1), **row})
 
     def _write(self, row: dict[str, object]) -> None:
-        print(json.dumps(row), flush=True)
+        if not self.quiet:
+            print(json.dumps(row), flush=True)
         self.out.mkdir(parents=True, exist_ok=True)
         with (self.out / "log.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
 
-def train_encoder(run: EncoderRun, out: Path, *, resume: bool, cache: Path | None = None) -> Path:
+def train_encoder(
+    run: EncoderRun,
+    out: Path,
+    *,
+    resume: bool,
+    cache: Path | None = None,
+    quiet: bool = False,
+) -> Path:
     """Run the stage, or go on with it, in the folder ``out``.
 
     Args:
@@ -280,6 +262,7 @@ def train_encoder(run: EncoderRun, out: Path, *, resume: bool, cache: Path | Non
         out: New, or with ``resume`` the folder of the same run.
         resume: Go on from the last checkpoint.
         cache: Folder of prepared sets; the default cache where None.
+        quiet: Lines go to ``log.jsonl`` alone.
 
     Returns:
         The checkpoint with the averaged weights.
@@ -290,5 +273,7 @@ def train_encoder(run: EncoderRun, out: Path, *, resume: bool, cache: Path | Non
     folder = RunFolder(out)
     with folder.locked():
         folder.open(record_of(run, 1), resume=resume)
-        EncoderTraining(run, cache or default_cache(), out).train()
+        training = EncoderTraining(run, cache or default_cache(), out)
+        training.quiet = quiet
+        training.train()
     return out / CHECKPOINT

@@ -113,6 +113,8 @@ class EncoderRun:
         ends = [stretch.until for stretch in self.mix]
         if not ends or ends != sorted(ends) or ends[-1] != 1:
             raise ValueError(f"stretches end at {ends}: they must rise to 1")
+        if any(not set(stretch.shares()) - set(self.leave_out) for stretch in self.mix):
+            raise ValueError(f"leave_out {', '.join(self.leave_out)} leaves a stretch nothing")
 
     def shares_at(self, step: int) -> dict[str, float]:
         """Kind -> share of the pictures in the batch of a step, those left out spread over."""

@@ -34,7 +34,7 @@ from .data.corpus_samples import CorpusSamples
 from .data.pictures import Pictures, Wanted
 from .default_model import new_processor
 from .encoder import FOLDER, EncoderTrainee, trained_encoder
-from .features import head_distributions
+from .head_shares import head_distributions
 from .run_config import TrainRun
 from .run_losses import LossesConfig
 from .run_sections import DataConfig, ModelConfig, RatesConfig

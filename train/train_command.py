@@ -134,7 +134,9 @@ def encode(args: argparse.Namespace) -> int:
         return 0
     if args.out is None:
         raise FaceLLMError("where to? give a folder with -o")
-    print(train_encoder(run, args.out, resume=args.resume))
+    made = train_encoder(run, args.out, resume=args.resume, quiet=args.quiet)
+    if not args.quiet:
+        print(made)
     return 0
 
 

@@ -12,12 +12,10 @@ from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS
 from facellm.train.batches import Target, collate
 from facellm.train.encoder import (
     ThrowAwayHeads,
-    average_into,
-    learning_rate,
-    parameter_groups,
 )
 from facellm.train.encoder_config import EncoderRun, Stretch
 from facellm.train.encoder_losses import age_distribution, mixup, task_losses
+from facellm.train.encoder_steps import average_into, learning_rate, parameter_groups
 
 WIDTH = 20
 MIX = (Stretch(until=1.0, ferplus=1.0),)

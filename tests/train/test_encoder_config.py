@@ -43,6 +43,11 @@ def test_stretches_must_rise_to_the_end():
         EncoderRun((replace(whole, until=1.0), whole))
 
 
+def test_leaving_everything_out_is_refused():
+    with pytest.raises(ValueError, match="leave_out ferplus leaves a stretch nothing"):
+        EncoderRun((Stretch(1.0, ferplus=1.0),), leave_out=("ferplus",))
+
+
 @pytest.fixture
 def corpus(tmp_path):
     """Two rows fell to held-out ones, one to a training row."""

@@ -87,7 +87,7 @@ def test_hidden_blocks_are_learned_beside_the_labels(cache, tmp_path):
 
 def test_the_command_runs_it_and_says_where(cache, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FACELLM_CACHE", str(cache))
-    changes = ["--set", "steps=1", "--set", "batch=8", "--set", "warmup=1"]
+    changes = ["--set", 'corpus=""', "--set", "steps=1", "--set", "batch=8", "--set", "warmup=1"]
     out = tmp_path / "run"
     assert main(["train", "default-encoder", "-o", str(out), *changes]) == 0
     assert capsys.readouterr().out.strip().endswith(str(out / "checkpoint.pt"))

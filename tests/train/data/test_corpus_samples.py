@@ -16,7 +16,6 @@ from facellm.labels import QUERIES
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
 from facellm.train.data import tokens
 from facellm.train.data.corpus_samples import CorpusSamples
-from facellm.train.text_batches import conversation_of
 
 CROP = np.zeros((8, 8, 3), np.uint8)
 
@@ -38,6 +37,16 @@ def samples_of(processor, folder, records, **data):
 
 def by_id(samples):
     return {sample.id: sample for sample in map(samples.sample, range(len(samples)))}
+
+
+def conversation_of(line):
+    """Readings and turns as a conversation whose pictures are left out."""
+    faces = tuple(FacePart(CROP, None, reading) for reading in line["readings"])
+    turns = []
+    for question, answer in line["turns"]:
+        turns.append(Turn("user", (*(faces if not turns else ()), TextPart(question))))
+        turns.append(Turn("assistant", (TextPart(answer),)))
+    return Conversation(tuple(turns))
 
 
 def first(**changes):
