@@ -139,8 +139,8 @@ $(STAGES)/06-forgeries: $(STAGES)/05-locate
 # Two corpora: real faces by reference, and renders and forgeries with their pictures inside.
 $(STAGES)/07-corpora: $(STAGES)/06-forgeries
 	$(BUILD) local --data $(FACELLM_DATA) -o $(FACELLM_CACHE)/corpus --workers $(THREADS) --resume
-	test -d $(MADE)/synth || $(BUILD) synth --rig $(FACELLM_DATA)/ict_facekit -o $(MADE)/synth --n 4000
-	test -d $(MADE)/forged || $(BUILD) forge $(FACELLM_CACHE)/utkface -o $(MADE)/forged --n 4000
+	$(BUILD) synth --rig $(FACELLM_DATA)/ict_facekit -o $(MADE)/synth --n 4000
+	$(BUILD) forge $(FACELLM_CACHE)/utkface -o $(MADE)/forged --n 4000
 	$(BUILD) made --data $(MADE) -o $(FACELLM_CACHE)/corpus_made --workers $(THREADS) --resume
 	$(stamp)
 
