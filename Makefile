@@ -64,7 +64,7 @@ $(ASTRONAUT): | $(VENV)/.core
 # --- checking -------------------------------------------------------------------------------------
 
 test: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile $(PYTEST_FLAGS)
 
 test-core: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_FLAGS) -m 'not slow and not install' \
