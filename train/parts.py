@@ -70,6 +70,11 @@ def check_stage(run: TrainRun) -> None:
             f"lora.quantise is {run.lora.quantise} and engine.zero 3: ZeRO-3 cannot cut up "
             "quantised weights; use zero 2, which holds the small base on every GPU"
         )
+    if run.rates.language_model and run.rates.lora:
+        raise FaceLLMError(
+            f"rates.language_model is {run.rates.language_model} and rates.lora {run.rates.lora}: "
+            "an adapter belongs to a base that stays as it is; set one of them to 0"
+        )
     if run.model.adapter == "continue" and not run.lora.rank:
         raise FaceLLMError("model.adapter is continue and lora.rank 0: set the adapter's rank")
 

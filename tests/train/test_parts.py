@@ -204,6 +204,9 @@ def test_sections_that_exclude_each_other_are_named():
     again = ModelConfig(start="folder", adapter="continue")
     with pytest.raises(FaceLLMError, match=r"continue and lora.rank 0"):
         check_stage(new_run("region", {"region_attention": 1e-4}, model=again))
+    both = {"language_model": 1e-5, "lora": 1e-4}
+    with pytest.raises(FaceLLMError, match=r"language_model is 1e-05 and rates.lora 0.0001"):
+        check_stage(new_run("task", both, "folder", lora=LORA))
 
 
 def test_a_rate_for_a_part_the_model_does_not_have_is_an_error(tiny_checkpoint):
