@@ -188,20 +188,28 @@ def train_and_score(arm: Arm, folder: Path, makers: Makers) -> Scores:
     plan = replace(arm.run, keep=replace(arm.run.keep, valid_rows=0))
     trained = train(TrainJob(plan, folder, resume=folder.is_dir(), makers=edited))
     gc.collect()  # the trained model, before it is built again
-    ready = replace(arm.run, model=ModelConfig(start=str(trained)), lora=LoraSettings())
-    # No adapter is trained on: what it adds is merged. Pictures are looked at, answers left alone.
-    ready = replace(
-        ready,
-        data=replace(arm.run.data, features=""),
-        rates=replace(arm.run.rates, lora=0.0, multi_modal_projector=1e-3),
-        losses=replace(arm.run.losses, answer=0.0, readout=1.0),
-    )
+    ready = scoring_run(arm.run, trained)
     model, processor = makers.build_model(ready)
     stream = edited.new_stream(ready, processor, rank=0, world=1, split=arm.split)
     try:
         return readout_scores(model, processor, stream)
     finally:
         stream.close()
+
+
+def scoring_run(run: TrainRun, trained: Path) -> TrainRun:
+    """The run whose held-out faces an arm is scored on: labels are the truth, never a teacher.
+
+    No adapter is trained on: what it adds is merged. Pictures are looked at, answers left alone.
+    """
+    return replace(
+        run,
+        model=ModelConfig(start=str(trained)),
+        data=replace(run.data, features="", teacher=""),
+        lora=LoraSettings(),
+        rates=replace(run.rates, lora=0.0, multi_modal_projector=1e-3),
+        losses=replace(run.losses, answer=0.0, readout=1.0),
+    )
 
 
 Runner = Callable[[Arm, Path], Scores]

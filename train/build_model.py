@@ -56,7 +56,12 @@ def build_model(run: TrainRun) -> tuple[FaceLLMForConditionalGeneration, FaceLLM
 
 def fresh_processor(tokenizer: str) -> FaceLLMProcessor:
     """The default's processor around a tokenizer; ``FaceLLMError`` where there is none."""
-    folder = _folder(tokenizer)
+    folder = Path(tokenizer)
+    if not folder.is_dir():  # a hub name would be somebody else's words
+        raise FaceLLMError(
+            f"model.tokenizer {tokenizer}: no such folder; "
+            "python -m facellm.instruct_data.tokenizer --out FOLDER makes one"
+        )
     try:
         return new_processor(folder)
     except (OSError, ValueError, TypeError) as error:  # from an empty folder an empty tokenizer

@@ -223,7 +223,7 @@ class EncoderTraining:
                 )
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        nn.utils.clip_grad_norm_([*self.model.parameters(), *self.pretext.parameters()], 2.0)
         self.optimizer.step()
         self.step += 1
         # A short memory at first: the average must forget the random weights it began with.

@@ -25,6 +25,7 @@ from facellm.labels import reserved_tokens
 from facellm.model import FaceLLMForConditionalGeneration
 
 from .adapters import inject_lora, load_adapter, remember_base
+from .loop.ds_config import zero_stage
 from .quantised import quantise_language
 from .run_config import TrainRun
 
@@ -65,13 +66,31 @@ def check_stage(run: TrainRun) -> None:
             f"model.dtype is {run.model.dtype} and schedule.precision fp32: frozen weights in 16 "
             "bits beside trained ones in 32 need precision bf16"
         )
-    if run.lora.quantise != "none" and run.engine.kind == "deepspeed" and run.engine.zero == 3:
+    _check_zero(run)
+    if run.rates.language_model and run.rates.lora:
+        raise FaceLLMError(
+            f"rates.language_model is {run.rates.language_model} and rates.lora {run.rates.lora}: "
+            "an adapter belongs to a base that stays as it is; set one of them to 0"
+        )
+    if run.model.adapter == "continue" and not run.lora.rank:
+        raise FaceLLMError("model.adapter is continue and lora.rank 0: set the adapter's rank")
+
+
+def _check_zero(run: TrainRun) -> None:
+    """What cannot be trained in ZeRO's third stage."""
+    if zero_stage(run) != 3:
+        return
+    if run.lora.quantise != "none":
         raise FaceLLMError(
             f"lora.quantise is {run.lora.quantise} and engine.zero 3: ZeRO-3 cannot cut up "
             "quantised weights; use zero 2, which holds the small base on every GPU"
         )
-    if run.model.adapter == "continue" and not run.lora.rank:
-        raise FaceLLMError("model.adapter is continue and lora.rank 0: set the adapter's rank")
+    if run.losses.au_attention:
+        raise FaceLLMError(
+            f"losses.au_attention is {run.losses.au_attention} and engine.zero 3: a rank whose "
+            "faces show no unit would not gather FRGCA's weights, and the others would wait for "
+            "it; use zero 2"
+        )
 
 
 def part_parameters(model: FaceLLMForConditionalGeneration) -> dict[str, dict[str, nn.Parameter]]:

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from facellm.errors import FaceLLMError
 
 from .encoder_config import PretextConfig
+from .norm_statistics import still_statistics
 from .open_clip_bridge import clip_loss
 
 SHOWN = 8  # side in pixels of what a patch must say of its block
@@ -140,7 +141,9 @@ class Pretext(nn.Module):
         if self.masked is not None:
             pixels = batch["pixel_values"]
             hidden_pixels, hidden = self.masked.hide(pixels, torch.Generator().manual_seed(seed))
-            loss = self.masked.loss(tower(hidden_pixels), pixels, hidden)
+            with still_statistics(tower):  # the product sees no picture with holes
+                seen = tower(hidden_pixels)
+            loss = self.masked.loss(seen, pixels, hidden)
             found["masked"] = self.config.masked * loss
         if self.contrast is not None and "captions" in batch:
             loss = self.contrast.loss(patches, batch["captions"])
@@ -193,7 +196,9 @@ def read_captions(corpus: Path, tokenizer: Any) -> Captions:
     def records() -> Iterable[tuple[str, str, str]]:
         for shard in shards:
             for line in pq.read_table(shard, columns=["id", "task", "messages"]).to_pylist():
-                yield line["id"], line["task"], line["messages"][1]["content"]
+                told = [m["content"] for m in line["messages"] if m["role"] == "assistant"]
+                if told:
+                    yield line["id"], line["task"], told[0]
 
     return Captions.of(records(), tokenizer)
 

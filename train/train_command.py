@@ -99,12 +99,14 @@ def main(argv: list[str]) -> int:
     if args.out is None:
         raise FaceLLMError("where to? give a folder with -o")
     quiet_transformers()
+    from .loop.finish import thresholds_note
     from .loop.job import TrainJob
     from .loop.ranks import launched
     from .loop.training import train
 
     model = train(TrainJob(run, args.out, resume=args.resume, quiet=args.quiet))
     if not args.quiet and launched()[0] == 0:
+        print(thresholds_note(model))
         print(model)
     return 0
 

@@ -7,6 +7,7 @@ Legend: as in ``sample``.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import cast
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from facellm.model import FaceLLMForConditionalGeneration, merge_visual_tokens
 
+from .norm_statistics import still_statistics
 from .sample import Forwarded, Objective, TrainBatch
 
 
@@ -111,7 +113,9 @@ class Trainee(nn.Module):
         if batch.features is not None:
             patches = batch.features.to(dtype)
         elif batch.pixel_values is not None:
-            patches = self.model.vision_tower(batch.pixel_values.to(dtype))
+            tower = self.model.vision_tower
+            with still_statistics(tower) if batch.blank else nullcontext():
+                patches = tower(batch.pixel_values.to(dtype))
         else:
             return None, None
         return patches, self.model.visual_tokens(patches, batch.landmarks)

@@ -11,7 +11,15 @@ from train_toys import toy_makers, write_config
 from facellm.checkpoint import load_checkpoint
 from facellm.errors import FaceLLMError
 from facellm.train import ablation
-from facellm.train.ablation import Arm, Switch, ablate, compare, main, paired_interval
+from facellm.train.ablation import (
+    Arm,
+    Switch,
+    ablate,
+    compare,
+    main,
+    paired_interval,
+    train_and_score,
+)
 from facellm.train.ablation_edits import EDITS, GreyStream
 from facellm.train.objectives.au_attention import UnitAttentionLoss
 from facellm.train.readout_scores import readout_scores
@@ -258,3 +266,29 @@ def test_the_command_trains_both_arms_and_prints_a_line_a_metric(
     metrics = [line.split("  ")[1].split(" ")[0] for line in printed]
     assert metrics == ["age", "expression", "units", "votes"]
     assert sorted(path.suffix for path in out.iterdir()) == [".json"] * 3  # no model is kept
+
+
+def test_an_adapter_is_scored_merged_and_on_labels_never_on_a_teacher(plan, makers, tmp_path):
+    teacher = tmp_path / "teacher.npz"
+    teacher.write_bytes(b"readings")
+    opened = []
+
+    def new_stream(run, processor, *, split="train", **options):
+        opened.append((split, run.data.teacher, run.model.start, run.lora.rank))
+        return makers.new_stream(run, processor, split=split, **options)
+
+    spied = type(makers)(makers.build_model, makers.prepare_parts, new_stream)
+    changes = [
+        "rates={multi_modal_projector: 1.0e-3, lora: 1.0e-2}",
+        "lora={rank: 4, alpha: 8}",
+        "schedule.steps=2",
+        f"data.teacher={teacher}",
+    ]
+    folder = tmp_path / "arm"
+    scores = train_and_score(Arm(plan(changes), "", "valid"), folder, spied)
+    start = plan([]).model.start
+    assert opened == [
+        ("train", str(teacher), start, 4),
+        ("valid", "", str(folder / "model"), 0),
+    ]
+    assert len(scores["expression"]) == ROWS

@@ -177,6 +177,15 @@ def test_folders_without_bases_or_a_tokenizer_are_errors_that_name_them(tmp_path
         build_model(new_run("task", RATES, model=ModelConfig(vision=empty, language=empty)))
 
 
+def test_a_tokenizer_that_is_no_folder_is_never_looked_for_elsewhere(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name: pytest.fail(name))
+    missing = ModelConfig(tokenizer="some/tokenizer")
+    with pytest.raises(FaceLLMError, match=r"some/tokenizer: no such folder; .*tokenizer --out"):
+        build_model(new_run("task", RATES, model=missing))
+
+
 def test_a_name_of_the_hub_is_fetched_whole(tiny_checkpoint, monkeypatch):
     import huggingface_hub
 

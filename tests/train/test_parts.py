@@ -19,6 +19,7 @@ from facellm.train.parts import (
     prepare_parts,
     token_tables,
 )
+from facellm.train.run_losses import LossesConfig
 from facellm.train.run_sections import EngineConfig, LoraSettings, ModelConfig, ScheduleConfig
 
 LORA = LoraSettings(rank=4, alpha=8.0, dropout=0.0)
@@ -204,6 +205,22 @@ def test_sections_that_exclude_each_other_are_named():
     again = ModelConfig(start="folder", adapter="continue")
     with pytest.raises(FaceLLMError, match=r"continue and lora.rank 0"):
         check_stage(new_run("region", {"region_attention": 1e-4}, model=again))
+    both = {"language_model": 1e-5, "lora": 1e-4}
+    with pytest.raises(FaceLLMError, match=r"language_model is 1e-05 and rates.lora 0.0001"):
+        check_stage(new_run("task", both, "folder", lora=LORA))
+
+
+def test_what_zero_3_cannot_train_is_refused_by_whichever_file_says_stage_3(tmp_path):
+    (tmp_path / "zero3.json").write_text('{"zero_optimization": {"stage": 3}}')
+    own = EngineConfig(kind="deepspeed", zero=2, config=str(tmp_path / "zero3.json"))
+    losses = LossesConfig(au_attention=0.5)
+    rates = {"region_attention": 1e-4}
+    for engine in (own, EngineConfig(kind="deepspeed", zero=3)):
+        with pytest.raises(FaceLLMError, match=r"au_attention is 0.5 and engine.zero 3"):
+            check_stage(new_run("region", rates, "folder", losses=losses, engine=engine))
+        check_stage(new_run("region", rates, "folder", engine=engine))
+    engine = EngineConfig(kind="deepspeed", zero=2)
+    check_stage(new_run("region", rates, "folder", losses=losses, engine=engine))
 
 
 def test_a_rate_for_a_part_the_model_does_not_have_is_an_error(tiny_checkpoint):

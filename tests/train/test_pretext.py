@@ -60,6 +60,48 @@ def test_the_loss_asks_each_patch_for_its_own_block():
         assert masked.loss(patches, pixels, hidden).item() == pytest.approx(wanted)
 
 
+class NormedTower(nn.Module):
+    """A patch per block, with a batch norm in front."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.tower = nn.BatchNorm2d(3), Tower()
+
+    def forward(self, pixels):
+        return self.tower(self.norm(pixels))
+
+
+def test_hidden_pictures_leave_running_statistics_alone_and_are_standardised_by_the_batch():
+    torch.manual_seed(0)
+    tower, pretext = NormedTower().train(), Pretext(PretextConfig(masked=1.0), WIDTH, PATCHES, 0)
+    batch = {"pixel_values": 5 + torch.randn(4, 3, SIDE, SIDE)}
+    before = {name: value.clone() for name, value in tower.norm.named_buffers()}
+    still = pretext.losses(tower, batch, torch.zeros(4, PATCHES, WIDTH), 0)["masked"]
+    still.backward()
+    assert tower.tower.map.weight.grad.abs().sum() > 0
+    for name, value in tower.norm.named_buffers():
+        assert torch.equal(value, before[name])
+    assert tower.norm.track_running_stats
+    painted, hidden = pretext.masked.hide(batch["pixel_values"], generator())
+    plain = pretext.masked.loss(tower(painted), batch["pixel_values"], hidden)
+    assert plain.item() == pytest.approx(still.item())  # by the batch, in either way
+    assert tower.norm.num_batches_tracked == 1
+
+
+def test_a_caption_is_the_first_answer_wherever_it_stands(tmp_path):
+    from pyarrow import Table, parquet
+
+    said = [("system", "Be brief."), ("user", "What?"), ("assistant", "abc"), ("assistant", "d")]
+    messages = [{"role": role, "content": content} for role, content in said]
+    rows = [
+        {"id": "a/1/age", "task": "age", "messages": messages},
+        {"id": "a/2/age", "task": "age", "messages": messages[:2]},
+    ]
+    parquet.write_table(Table.from_pylist(rows), tmp_path / "shard-00000-train.parquet")
+    captions = read_captions(tmp_path, Words())
+    assert captions.told == {"a/1": ["abc"]}
+
+
 def test_patches_that_are_no_square_are_refused():
     with pytest.raises(ValueError, match="10 patches are no square grid"):
         MaskedPixels(WIDTH, 10)

@@ -65,6 +65,15 @@ def own_config(path: Path) -> Json:
     return found
 
 
+def zero_stage(run: TrainRun) -> int:
+    """The ZeRO stage a run is trained at, 0 without DeepSpeed; see ``own_config`` for errors."""
+    if run.engine.kind != "deepspeed":
+        return 0
+    if not run.engine.config:
+        return run.engine.zero
+    return (own_config(Path(run.engine.config)).get("zero_optimization") or {}).get("stage", 0)
+
+
 def _decided(run: TrainRun, world: int) -> Json:
     """What the run config decides, whoever writes the rest."""
     plan = run.schedule

@@ -1,7 +1,8 @@
 """The model a run ends with: its last checkpoint as a ``from_pretrained`` folder.
 
 The model is built anew and takes the trained weights, so that this works on any machine, without
-ranks, and while a run is going on (``facellm train consolidate``); ZeRO's parts are put together by
+ranks, and while a run is going on (``facellm train consolidate``; a checkpoint that the run gives
+up meanwhile is told as unreadable: ask again); ZeRO's parts are put together by
 DeepSpeed's own reader, in float32. A LoRA adapter lies apart in ``model/adapter``, in PEFT layout,
 and the base beside it is whole: never quantised, never merged.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +23,9 @@ from torch import Tensor
 
 from facellm.adapter_file import ADAPTER
 from facellm.atomic import PART, sync_folder, told_in_words
-from facellm.checkpoint import CALIBRATION, LANDMARKS
+from facellm.checkpoint import CALIBRATION, LANDMARKS, SHIPPED
 from facellm.errors import FaceLLMError
+from facellm.readout import Calibration
 from facellm.stabilise import STABILISER
 
 from ..adapters import plain_state, save_adapter
@@ -34,7 +37,7 @@ from .job import Makers
 from .run_folder import load_record
 from .single import WEIGHTS
 
-COPIED = (LANDMARKS, CALIBRATION, STABILISER)  # from where the run started
+COPIED = (LANDMARKS, CALIBRATION, STABILISER)  # from where the run started, as far as they are
 
 
 def consolidate(out: Path, makers: Makers) -> Path:
@@ -47,7 +50,13 @@ def consolidate(out: Path, makers: Makers) -> Path:
 
 
 def write_model(out: Path, run: TrainRun, makers: Makers) -> Path:
-    """Write ``OUT/model`` whole or not at all; see ``consolidate``."""
+    """Write ``OUT/model``; see ``consolidate``.
+
+    Each process writes beside it under a name of its own, so a run and a ``consolidate`` never mix
+    their files; whoever is ready last has the name. What lies at ``OUT/model`` is whole, or not
+    there for the moment between two renames: a kill just then leaves the model
+    that was there as ``model.old.PID.part`` and the new one as ``model.PID.part``.
+    """
     latest = latest_checkpoint(out)
     if latest is None:
         raise FaceLLMError(f"{out}: holds no checkpoint yet")
@@ -56,16 +65,38 @@ def write_model(out: Path, run: TrainRun, makers: Makers) -> Path:
     makers.prepare_parts(model, whole)
     set_weights(model, trained_weights(latest), latest)
     folder = out / "model"
-    part = folder.with_name(folder.name + PART)
+    part = folder.with_name(f"{folder.name}.{os.getpid()}{PART}")
     with told_in_words(part):
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)  # of a killed process of the same number
         part.mkdir()
-        write_files(model, processor, part, run)
-        sync_tree(part)
-        shutil.rmtree(folder, ignore_errors=True)
-        part.replace(folder)
+        try:
+            write_files(model, processor, part, run)
+            sync_tree(part)
+            put_in_place(part, folder)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
         sync_folder(out)
     return folder
+
+
+def put_in_place(part: Path, folder: Path) -> None:
+    """Give a written folder its name; what had it keeps its files until then.
+
+    Raises:
+        OSError: If the folder cannot be renamed; the old one is put back.
+    """
+    old = folder.with_name(f"{folder.name}.old.{os.getpid()}{PART}")
+    shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(old)
+    try:
+        part.rename(folder)
+    except OSError:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_files(model: Any, processor: Any, folder: Path, run: TrainRun) -> None:
@@ -77,10 +108,31 @@ def write_files(model: Any, processor: Any, folder: Path, run: TrainRun) -> None
         shutil.copy(words, folder / "tokenizer.model")
     if run.lora.rank:
         save_adapter(model, folder / ADAPTER, run.model.start or run.model.language)
-    start = start_folder(run.model.start) if run.model.start else folder
-    for name in COPIED:
-        if start != folder and (start / name).is_file():
-            shutil.copy(start / name, folder / name)
+    copy_beside(run, folder)
+
+
+def copy_beside(run: TrainRun, folder: Path) -> None:
+    """Landmark network, thresholds and stabiliser of the start, so that a folder can be loaded.
+
+    A start that has none, as two bases joined, gets the shipped landmark network and thresholds
+    that hold nothing back.
+    """
+    if run.model.start:
+        start = start_folder(run.model.start)
+        for name in COPIED:
+            if (start / name).is_file():
+                shutil.copy(start / name, folder / name)
+    if not (folder / LANDMARKS).is_file():
+        shutil.copy(SHIPPED / LANDMARKS, folder / LANDMARKS)
+    if not (folder / CALIBRATION).is_file():
+        Calibration().save(folder / CALIBRATION)
+
+
+def thresholds_note(folder: Path) -> str:
+    """Where the thresholds of a trained model come from, and what fits them to it."""
+    neutral = Calibration.load(folder / CALIBRATION) == Calibration()
+    whose = "neutral" if neutral else "those of the model it started from"
+    return f"thresholds are {whose}; python -m facellm.eval.calibrate --model {folder} fits them"
 
 
 def trained_weights(checkpoint: Path) -> dict[str, Tensor]:

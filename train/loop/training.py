@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,32 +129,37 @@ class Training:
         built = build(job)
         self.setting, self.trainee = built.setting, built.trainee
         self.features = self._feature_cache()
-        self.stream = self._stream("train")
-        self.valid = self._valid_stream()
-        self.steps = steps_of(self.run.schedule, self.stream.steps_per_epoch)
-        size = trained_numbers(built.groups) * BYTES_A_NUMBER
-        self.checkpoints = Checkpoints(job.out, ranks, self.run.keep.checkpoints, size)
-        self.engine = new_engine(built, self.run, ranks)
-        seed_all(self.run.schedule.seed + ranks.rank)
-        self.progress = Progress()
-        latest = latest_checkpoint(job.out)
-        if latest is not None:
-            self.progress = self.checkpoints.load(latest, self.engine.load)
-        self.teller = Teller(
+        with ExitStack() as opened:  # what fails here leaves no process behind
+            self.stream = opened.enter_context(closing(self._stream("train")))
+            self.valid = self._valid_stream()
+            if self.valid is not None:
+                opened.enter_context(closing(self.valid))
+            self.steps = steps_of(self.run.schedule, self.stream.steps_per_epoch)
+            size = trained_numbers(built.groups) * BYTES_A_NUMBER
+            self.checkpoints = Checkpoints(job.out, ranks, self.run.keep.checkpoints, size)
+            self.engine = new_engine(built, self.run, ranks)
+            seed_all(self.run.schedule.seed + ranks.rank)
+            self.progress = Progress()
+            latest = latest_checkpoint(job.out)
+            if latest is not None:
+                self.progress = self.checkpoints.load(latest, self.engine.load)
+            self.teller = self._new_teller()
+            opened.enter_context(closing(self.teller))
+            self.teller.left_out(self.stream.left_out)
+            self._opened = opened.pop_all()
+
+    def _new_teller(self) -> Teller:
+        return Teller(
             self.run,
-            job.out,
+            self.job.out,
             (self.progress.step, self.steps),
-            speaks=ranks.first,
-            quiet=job.quiet,
+            speaks=self.ranks.first,
+            quiet=self.job.quiet,
         )
-        self.teller.left_out(self.stream.left_out)
 
     def close(self) -> None:
         """End processes and close files."""
-        for stream in (self.stream, self.valid):
-            if stream is not None:
-                stream.close()
-        self.teller.close()
+        self._opened.close()
 
     def to_end(self) -> None:
         """Take the steps that are left."""
@@ -243,7 +248,6 @@ class Training:
         try:
             return self._stream("valid")
         except FaceLLMError as error:
-            self.stream.close()
             raise FaceLLMError(f"{error}; --set keep.valid_rows=0 trains without it") from error
 
     def _validate(self, step: int) -> None:

@@ -5,7 +5,9 @@ patches, and q one where a unit that is labelled present lives, zero elsewhere::
 
     loss = mean over faces of 1 - cos(m, q)
 
-A face without landmarks, without labelled units, or with none of them present does not count.
+A face without landmarks, without labelled units, or with none of them present does not count. With
+a ``data.teacher`` the levels are the teacher's wherever it read the face; an ablation's scores know
+the labels alone.
 
 Source: guided interpretable expression recognition by spatial action unit cues, arXiv 2402.00281
 (the attention of a layer aligned by cosine with a map of the units). What differs: the map has nine

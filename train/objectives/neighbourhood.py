@@ -8,7 +8,9 @@ For a face i with the expression target y_i::
 N(i) are the K faces nearest to i by cosine in a space, never the same picture again. Two spaces:
 the mean visual token of a face, and its landmarks aligned by shift, scale and turn (faces without
 landmarks have only the first). Candidates are the faces of this batch and of a queue of earlier
-ones, each picture once, each space centred on their mean. a = .3, K = 8.
+ones, each picture once, each space centred on their mean. a = .3, K = 8. With a ``data.teacher``
+its distributions are the targets of faces without votes, as y_i and as y_j; validation scores of an
+ablation know the labels alone.
 
 Source: LA-Net, arXiv 2307.09023 (neighbours by expression and by landmarks, K = 8). What differs:
 neighbours are also sought among earlier batches (one of ours may hold a handful of expression

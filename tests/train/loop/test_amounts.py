@@ -81,3 +81,24 @@ def test_the_step_says_how_many_micro_batches_it_needs(go, tmp_path):
 
     with pytest.raises(RuntimeError, match="1 micro batches, 2 expected"):
         go(tmp_path / "run", stream=Short)
+
+
+def test_a_blank_picture_leaves_a_learning_towers_statistics_alone(toy_config):
+    run = load_run(toy_config, ["rates={vision_tower: 1.0e-3}"])
+    model, processor = build_model(run)
+    prepare_parts(model, run)
+    setting = Setting(model, processor, run)
+    trainee = Trainee(model, objectives_of(setting)).train()
+
+    class Faceless(ToyStream):
+        faceless = (0, 1, 2, 3)
+
+    batch = keep_in_step(Faceless(run, processor).micro_batches(0)[0], setting)
+    assert batch.blank
+    before = {name: value.clone() for name, value in model.vision_tower.named_buffers()}
+    trainee(batch)
+    assert before
+    for name, value in model.vision_tower.named_buffers():
+        assert torch.equal(value, before[name])
+    trainee(ToyStream(run, processor).micro_batches(0)[0])
+    assert not all(torch.equal(v, before[n]) for n, v in model.vision_tower.named_buffers())

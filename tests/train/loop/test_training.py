@@ -198,3 +198,21 @@ def test_a_run_that_ended_before_its_first_checkpoint_can_be_begun_again(go, tmp
     assert (out / "run.json").is_file()
     go(out, "schedule.steps=2")  # another config: nothing of the first is there
     assert losses(out).keys() == {1, 2}
+
+
+def test_a_run_that_fails_while_it_is_built_ends_its_streams(go, tmp_path, monkeypatch):
+    from facellm.train.loop import training
+
+    closed = []
+
+    class Counted(ToyStream):
+        def close(self):
+            closed.append(self.split)
+
+    def fails(*_):
+        raise FaceLLMError("no engine")
+
+    monkeypatch.setattr(training, "new_engine", fails)
+    with pytest.raises(FaceLLMError, match="no engine"):
+        go(tmp_path / "run", stream=Counted)
+    assert sorted(closed) == ["train", "valid"]
