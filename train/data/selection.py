@@ -27,9 +27,8 @@ TASKS = (
     "expression", "action_units", "attributes", "age", "deepfake", "geometry", "description",
     "limits", "academic_emotion", "nonverbal", "conversation",
 )  # fmt: skip
-OWN = (
-    "own readings"  # source of conversations about a model's readings (``facellm build readings``)
-)
+# Source of what ``facellm build readings`` writes about a model's readings.
+OWN = "own readings"
 ALL = frozenset((*TASKS, *TASK_OF_QUERY.values()))
 _REASONED = frozenset({"expression", "action_units", "geometry"})  # a reason cites the others
 _PERSON = frozenset({"age", "attributes"})  # "a woman of about 30"
