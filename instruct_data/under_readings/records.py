@@ -5,7 +5,7 @@ only way to a right answer. Own ones are a model's, of the pictures of a corpus;
 what the picture's record labels takes the place of what the model read, and the answer follows.
 
 ``labels`` of a record hold ``reading`` (``Reading.to_dict``, one a face, left to right) and
-``intents`` (one an answer), besides the labels of a single face. Values in answers are words here;
+``intents`` (one an answer), those of own ones also ``sources`` (the set of each face), besides the labels of a single face. Values in answers are words here;
 training turns them into pointers (``facellm.pointers``).
 
 Example of a record's messages, with two faces: ``"<image><image>\nhow old?"``, ``"Face 1: About 34
@@ -55,12 +55,14 @@ class ReadFace:
         face: Where the face is.
         labels: Of its records.
         licence: Terms of its set.
+        source: Its set.
     """
 
     image: ImageRef
     face: CorpusFace
     labels: dict[str, Any]
     licence: str
+    source: str
 
 
 def draw_intents(rng: Rng) -> list[str]:
@@ -113,8 +115,10 @@ def read_faces(corpus: CorpusFolder, stored: StoredReadings, split: str) -> list
         if len(record.images) == len(record.faces) == 1:
             key = face_key(record.images[0].path, 0)
             if key in stored.places and key not in found:
-                face = ReadFace(record.images[0], record.faces[0], record.labels, record.licence)
-                found[key] = face
+                (source,) = record.labels.get("sources", [record.source])
+                found[key] = ReadFace(
+                    record.images[0], record.faces[0], record.labels, record.licence, source
+                )
     return list(found.values())
 
 
@@ -159,7 +163,9 @@ def own_record(
         images=tuple(face.image for face in faces),
         faces=tuple(face.face for face in faces),
         task="conversation",
-        labels=single | context_labels(readings, intents),
+        labels=single
+        | context_labels(readings, intents)
+        | {"sources": [face.source for face in faces]},
         source="own readings",
         licence="; ".join(sorted({face.licence for face in faces})) or "none needed: no picture",
         rating=None,

@@ -101,6 +101,7 @@ def test_splits_do_not_mix_and_test_pictures_are_never_used(corpus, stored):
     shown = {"train": set(), "valid": set()}
     for record in own_records(corpus, stored, 300, 1):
         assert len(record.images) == len(record.faces) == len(record.labels["reading"])
+        assert record.labels["sources"] == ["toys"] * len(record.faces)
         shown[record.split] |= {image.path for image in record.images}
     assert shown["train"] == {f"toys.parquet#{n}" for n in range(6)}
     assert shown["valid"] == {"toys.parquet#6"}

@@ -20,17 +20,17 @@ from facellm.errors import FaceLLMError
 from facellm.folders import default_data
 from facellm.label_targets import TASK_OF_QUERY, readout_targets
 from facellm.labels import ACTION_UNITS
-from facellm.parquet_pictures import RowGroups
-from facellm.prepared_crops import WHOLE, WHOLE_KEY
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
 from facellm.stored_readings import StoredReadings, face_key
 
 from ..run_config import TrainRun
 from ..sample import FaceImage, TrainingSample
-from .conversing import Manner
+from .conversing import NO_READING, Manner
 from .echo import echo_labels
+from .faces import FaceName, RecordFaces
 from .pictures import Wanted
-from .records import PICTURE_LEAF, Facts, Records
+from .records import Records
+from .selection import check_left_out, check_names, evenly, from_sources, telling
 from .tokens import TokenTable, token_table
 
 UNIT_QUERIES = frozenset(f"au{number}" for number in ACTION_UNITS)
@@ -39,6 +39,7 @@ NO_TARGET = "face without a labelled query"
 SEEN = "face that an earlier corpus reads"
 NOT_LEARNED = "answers weigh 0"
 SOURCE_OUT, TASK_OUT, BEYOND = "left-out source", "left-out task", "beyond the limit"
+TELLS = "answer that may tell of a left-out task"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class _Corpus:
     """One corpus and what was taken of it: records with answers, and records of new faces."""
 
     records: Records
-    numbers: NDArray[np.int64]  # records that the config wants
+    images: RecordFaces
+    numbers: NDArray[np.int64]  # records whose answers the config wants
     tokens: TokenTable  # theirs
     answers: NDArray[np.int64]  # places in ``tokens`` that become samples
     faces: NDArray[np.int64]  # records whose face becomes a reading sample
@@ -61,8 +63,9 @@ class CorpusSamples:
         split: ``train``, ``valid`` or ``test``.
 
     Raises:
-        FaceLLMError: If a corpus cannot be read, a record is not as it should be, or nothing is
-            left; file and id are named.
+        FaceLLMError: If a corpus cannot be read, a record is not as it should be (file and id are
+            named), what is left out is unknown or comes back another way (``selection``), or
+            nothing is left: no sample, or under readings no answer.
     """
 
     def __init__(self, run: TrainRun, processor: FaceLLMProcessor, split: str = "train") -> None:
@@ -72,20 +75,19 @@ class CorpusSamples:
         self._teacher = StoredReadings.load(Path(data.teacher)) if data.teacher else None
         self._without = set(data.leave_out_tasks)
         self._without |= tasks - set(data.tasks) if data.tasks else set()
-        self._seen: set[tuple[str, bytes]] = set()
-        self._corpora = [self._load(Path(folder), split) for folder in data.corpora]
+        self._seen: set[FaceName] = set()
+        check_left_out(data)
+        loaded = [Records.load(Path(folder), split) for folder in data.corpora]
+        if split == "train":  # another split may lack a source
+            check_names(data, loaded)
+        self._corpora = [self._take(place, records) for place, records in enumerate(loaded)]
         answers = [corpus.answers for corpus in self._corpora]
         faces = [corpus.faces for corpus in self._corpora]
         self._parts = np.cumsum([0, *map(len, answers), *map(len, faces)])
         reading = len(processor.reading_ids())
         kept = [corpus.tokens.lengths[corpus.answers] for corpus in self._corpora]
         self.lengths = np.concatenate([*kept, np.full(sum(map(len, faces)), reading)])
-        self._embedded: dict[Path, RowGroups] = {}
-        if not len(self.lengths):
-            raise FaceLLMError(
-                f"{', '.join(data.corpora)}: no sample of {split} is left; "
-                + "; ".join(f"{n} {why}" for why, n in self.left_out.items())
-            )
+        self._check_something_left(split, sum(map(len, answers)))
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -106,20 +108,39 @@ class CorpusSamples:
 
     def faces(self) -> Iterator[tuple[str, Wanted]]:
         """Every face of the samples, by its key; a key may come again."""
-        for part, corpus in enumerate(self._corpora):
+        for corpus in self._corpora:
             records, last = corpus.records, ""
             for number in np.union1d(corpus.numbers[corpus.answers], corpus.faces).tolist():
                 shown = records.columns["pictures"][number]
                 path = shown[0]["path"].as_py() if len(shown) == 1 else ""
                 if not path or path != last:  # records of one picture stand side by side
                     facts = records.facts(number)
-                    for image in self._images(part, number, facts):
+                    for image in corpus.images.of(number, facts):
                         yield self.face_key(image), Wanted(facts.id, image)
                 last = path
 
-    def _load(self, folder: Path, split: str) -> _Corpus:
-        records = Records.load(folder, split)
-        numbers = self._selected(records)
+    def _check_something_left(self, split: str, answers: int) -> None:
+        data = self.run.data
+        told = "; ".join(f"{n} {why}" for why, n in self.left_out.items())
+        if (
+            split == "train"
+            and self.run.losses.answer
+            and not answers
+            and self.left_out[NO_READING]
+        ):
+            raise FaceLLMError(
+                f"{', '.join(data.corpora)}: no answer of {split} is left under context: reading "
+                f"({told}); facellm build readings writes answers under readings, "
+                "--set data.context=none learns them under the picture alone"
+            )
+        if not len(self.lengths):
+            raise FaceLLMError(f"{', '.join(data.corpora)}: no sample of {split} is left; {told}")
+
+    def _take(self, place: int, records: Records) -> _Corpus:
+        chosen, images = self._selected(records), RecordFaces(records, place)
+        silent = telling(records, chosen, self.run.data.leave_out_tasks)
+        self._leave_out(TELLS, int(silent.sum()))
+        numbers = chosen[~silent]
         data, learned = self.run.data, bool(self.run.losses.answer)
         if not learned:
             self._leave_out(NOT_LEARNED, len(numbers))
@@ -133,52 +154,44 @@ class CorpusSamples:
             self._leave_out(reason, count)
         self._leave_out(TOO_LONG, int((tokens.lengths > data.max_tokens).sum()))
         kept = np.flatnonzero((tokens.lengths > 0) & (tokens.lengths <= data.max_tokens))
-        faces = self._new_faces(records, numbers) if data.readouts else numbers[:0]
-        return _Corpus(records, numbers, tokens, kept, faces)
+        faces = self._new_faces(images, chosen) if data.readouts else chosen[:0]
+        return _Corpus(records, images, numbers, tokens, kept, faces)
 
     def _selected(self, records: Records) -> NDArray[np.int64]:
         """Records that the config wants, rising; a limit takes them evenly from the whole."""
         data = self.run.data
         tasks = np.array(records.columns["task"].to_pylist())
-        sources = np.array(records.columns["source"].to_pylist())
-        other = np.isin(sources, data.leave_out_sources)
+        other = from_sources(records, data.leave_out_sources)
         unwanted = np.isin(tasks, data.leave_out_tasks)
         if data.tasks:
             unwanted |= ~np.isin(tasks, data.tasks)
         self._leave_out(SOURCE_OUT, int(other.sum()))
         self._leave_out(TASK_OUT, int((unwanted & ~other).sum()))
         numbers = np.flatnonzero(~other & ~unwanted)
-        if data.limit and data.limit < len(numbers):
-            self._leave_out(BEYOND, len(numbers) - data.limit)
-            numbers = numbers[np.arange(data.limit) * len(numbers) // data.limit]
-        return numbers
+        taken = evenly(numbers, data.limit)
+        self._leave_out(BEYOND, len(numbers) - len(taken))
+        return taken
 
-    def _new_faces(self, records: Records, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The first record of every face that stands alone in its picture and has a target.
+    def _new_faces(self, images: RecordFaces, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The first record with a target of every face that stands alone in its picture.
 
-        A face that an earlier corpus has too (by path and box) is not taken again.
+        A face that an earlier corpus reads (by path and box) is not taken again.
         """
-        found, here = [], set()
-        for number in numbers.tolist():
-            faces = slice(records.face_starts[number], records.face_starts[number + 1])
-            pictures = records.columns["pictures"][number]
-            if faces.stop - faces.start != 1 or len(pictures) != 1:
-                continue
-            name = pictures[0]["path"].as_py(), records.boxes[faces].tobytes()
-            if name in here:
-                continue
-            here.add(name)
-            if name in self._seen:
-                self._leave_out(SEEN, 1)
-            elif self._targets(records, number):
-                found.append(number)
-            else:
-                self._leave_out(NO_TARGET, 1)
-        self._seen |= here
+        found: dict[FaceName, int] = {}
+        names: dict[FaceName, None] = {}
+        for number, name in images.alone(numbers):
+            names[name] = None
+            taken = name in found or name in self._seen
+            if not taken and self._targets(images.records, number):
+                found[name] = number
+        seen = sum(name in self._seen for name in names)
+        self._leave_out(SEEN, seen)
+        self._leave_out(NO_TARGET, len(names) - seen - len(found))
         if len(self.processor.reading_ids()) > self.run.data.max_tokens:
             self._leave_out(TOO_LONG, len(found))
-            found = []
-        return np.array(found, np.int64)
+            found = {}
+        self._seen |= found.keys()
+        return np.array(list(found.values()), np.int64)
 
     def _targets(self, records: Records, number: int) -> dict[str, NDArray[np.float32]]:
         """What a face is labelled with; what it is not, as the teacher read it."""
@@ -213,7 +226,7 @@ class CorpusSamples:
             id=facts.id,
             input_ids=ids,
             labels=labels,
-            images=tuple(self._images(part, number, facts)),
+            images=tuple(corpus.images.of(number, facts)),
             task=facts.task,
             source=facts.source,
             subject=facts.labels.get("subject"),
@@ -228,32 +241,10 @@ class CorpusSamples:
             id=f"{facts.id.removesuffix('/' + facts.task)}/reading",
             input_ids=ids,
             labels=[IGNORE_INDEX] * len(ids),
-            images=tuple(self._images(part, number, facts)),
+            images=tuple(corpus.images.of(number, facts)),
             readouts=self._targets(corpus.records, number),
             task=facts.task,
             source=facts.source,
             subject=facts.labels.get("subject"),
             labelled=facts.labels,
         )
-
-    def _images(self, part: int, number: int, facts: Facts) -> Iterator[FaceImage]:
-        """The faces of a record: all of its one picture, or one of each of its pictures."""
-        if not facts.pictures:
-            return
-        embedded = self._pictures_of(self._corpora[part].records, number)
-        for index, (box, points) in enumerate(zip(facts.boxes, facts.points, strict=True)):
-            picture = index if len(facts.pictures) > 1 else 0
-            yield FaceImage(
-                corpus=part,
-                path=facts.pictures[picture],
-                box_xyxy=tuple(box.tolist()),
-                landmarks=points if np.isfinite(points).all() else None,
-                data=embedded[picture],
-                whole=facts.source in WHOLE or WHOLE_KEY in facts.pictures[picture],
-            )
-
-    def _pictures_of(self, records: Records, number: int) -> list[bytes | None]:
-        file, row = records.place(number)
-        if file not in self._embedded:
-            self._embedded[file] = RowGroups(file, PICTURE_LEAF)
-        return [image["bytes"] for image in self._embedded[file].value(row)]

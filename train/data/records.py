@@ -10,6 +10,7 @@ Legend: N records, F faces of all of them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class Facts:
         pictures: Paths of its pictures.
         boxes: (k, 4) float64 pixels, of its k faces.
         points: (k, 68, 2) float32 pixels, NaN where a face was not located.
+        quality: (k,) float32 of the landmarks, in [0, 1].
     """
 
     id: str
@@ -51,6 +53,7 @@ class Facts:
     pictures: list[str]
     boxes: NDArray[np.float64]
     points: NDArray[np.float32]
+    quality: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Records:
         face_starts: (N + 1,) where a record's faces begin.
         boxes: (F, 4) float64, pixels.
         points: (F, 68, 2) float32, pixels, NaN where not located.
+        quality: (F,) float32 of the landmarks, in [0, 1].
     """
 
     folder: Path
@@ -76,6 +80,7 @@ class Records:
     face_starts: NDArray[np.int64]
     boxes: NDArray[np.float64]
     points: NDArray[np.float32]
+    quality: NDArray[np.float32]
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -94,7 +99,7 @@ class Records:
             raise FaceLLMError(f"{folder}: holds no record of the split {split}")
         whole = pa.concat_tables(tables)
         faces = [_faces(file, table) for file, table in zip(files, tables, strict=True)]
-        counts = np.concatenate([[0], *(count for count, _, _ in faces)])
+        counts, boxes, points, quality = (np.concatenate(part) for part in zip(*faces, strict=True))
         texts = {name: whole.column(name) for name in ("id", "task", "source", "labels")}
         return cls(
             folder,
@@ -102,9 +107,10 @@ class Records:
             files,
             np.cumsum([0, *(len(table) for table in tables)]),
             texts | {"pictures": whole.column("images")},
-            np.cumsum(counts),
-            np.concatenate([boxes for _, boxes, _ in faces]),
-            np.concatenate([points for _, _, points in faces]),
+            np.cumsum([0, *counts]),
+            boxes,
+            points,
+            quality,
         )
 
     def facts(self, number: int) -> Facts:
@@ -118,6 +124,7 @@ class Records:
             pictures=[image["path"] for image in images],
             boxes=self.boxes[faces],
             points=self.points[faces],
+            quality=self.quality[faces],
         )
 
     def labels(self, number: int) -> dict[str, Any]:
@@ -171,15 +178,17 @@ def shard_files(folder: Path, split: str) -> tuple[list[Path], str]:
     if not (folder / "counts.json").is_file():
         raise FaceLLMError(f"{folder}: is not finished; go on with facellm build --resume")
     files: list[Path] = []
+    digest = hashlib.sha256(str(kind["sha256"]).encode())
     for counts in sorted(folder.glob("counts/[0-9]*.json")):
         for name, facts in sorted(read_json(counts)["files"].items()):
             path = folder / name
             size = path.stat().st_size if path.is_file() else None
             if size != facts["bytes"]:
                 raise FaceLLMError(f"{path}: has {size} bytes, was written with {facts['bytes']}")
+            digest.update(f"\n{name}:{size}".encode())
             if name.endswith(f"-{split}.parquet"):
                 files.append(path)
-    return files, str(kind["sha256"])
+    return files, digest.hexdigest()
 
 
 def _read(file: Path, *, without: tuple[str, ...] = (), only: tuple[str, ...] = ()) -> pa.Table:
@@ -202,8 +211,8 @@ def _read(file: Path, *, without: tuple[str, ...] = (), only: tuple[str, ...] = 
         raise FaceLLMError(f"{file}: is no readable shard ({error})") from error
 
 
-def _faces(file: Path, table: pa.Table) -> tuple[NDArray, NDArray, NDArray]:
-    """Faces a record (N,), boxes (F, 4) and points (F, 68, 2) of a shard."""
+def _faces(file: Path, table: pa.Table) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Faces a record (N,), boxes (F, 4), points (F, 68, 2) and quality (F,) of a shard."""
     lists = table.column("faces").combine_chunks()
     counts = np.diff(lists.offsets.to_numpy()) if len(lists) else np.zeros(0, np.int64)
     flat = lists.flatten()
@@ -214,4 +223,5 @@ def _faces(file: Path, table: pa.Table) -> tuple[NDArray, NDArray, NDArray]:
         raise FaceLLMError(f"{file}: a face has no box of 4 numbers or not {N_LANDMARKS} points")
     points = np.full((len(flat), N_LANDMARKS, 2), np.nan, np.float32)
     points[located] = coordinates.reshape(-1, N_LANDMARKS, 2)
-    return counts, boxes.flatten().to_numpy().reshape(-1, 4), points
+    quality = flat.field("quality").to_numpy(zero_copy_only=False).astype(np.float32)
+    return counts, boxes.flatten().to_numpy().reshape(-1, 4), points, quality

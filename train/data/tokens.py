@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facellm import context, pointers, prompts, shown
+from facellm import context, conversation, labels, pointers, prompts, reading, shown
+from facellm import processor as core_processor
 from facellm.atomic import atomic_file
 from facellm.errors import FaceLLMError
 from facellm.folders import default_cache
@@ -29,6 +30,11 @@ from .conversing import Manner
 from .records import Records
 
 KEPT_FROM = 5000  # records: fewer are tokenised again sooner than they are looked up
+# Everything of ours between a record and its ids.
+CODE = (
+    conversing, echo, intents,
+    context, conversation, core_processor, labels, pointers, prompts, reading, shown,
+)  # fmt: skip
 AT_ONCE = 512  # conversations handed to the tokenizer together
 
 
@@ -129,14 +135,10 @@ def digest_of(
         tokenizer.backend_tokenizer.to_str() if tokenizer.is_fast else repr(tokenizer.get_vocab())
     )
     template = processor.chat_template or tokenizer.chat_template
-    code = [
-        Path(str(m.__file__)).read_bytes()
-        for m in (conversing, echo, intents, context, pointers, prompts, shown)
-    ]
+    code = [Path(str(module.__file__)).read_bytes() for module in CODE]
     digest = hashlib.sha256()
     for part in (
         records.digest.encode(),
-        "\n".join(f"{file.name}:{file.stat().st_size}" for file in records.files).encode(),
         np.asarray(numbers, np.int64).tobytes(),
         words.encode(),
         str(template).encode(),
