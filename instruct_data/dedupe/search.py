@@ -38,6 +38,7 @@ MOST_IN_KEY = 1000  # rows of one key that are looked at
 EQUAL_BLOCK = 4096
 PIXELS = SIDE * SIDE
 MOST_AT_ONCE = 1 << 21  # candidates held at once
+PIECE = 512  # pairs of thumbnails read at once: on disk each may lie in pages of its own
 Rows = NDArray[np.int64]
 
 _PROBES = np.arange(1 << PROBED)[:, None] >> np.arange(PROBED) & 1  # which bits to turn
@@ -105,9 +106,12 @@ def near_pairs(
     tally = _Tally()
     for start in range(0, len(originals), BLOCK):
         near = _candidates(prints.thumbs[originals[start : start + BLOCK]], tables, tally)
-        near[:, 0] += start
-        _compare(prints.thumbs, originals, near[near[:, 0] != near[:, 1]], least, tally)
         let_go(prints.thumbs)
+        near[:, 0] += start
+        near = near[near[:, 0] != near[:, 1]]
+        for piece in range(0, len(near), PIECE):
+            _compare(prints.thumbs, originals, near[piece : piece + PIECE], least, tally)
+            let_go(prints.thumbs)
     copies = np.zeros((len(equal), 4))
     copies[:, :2], copies[:, 3] = equal, 1
     return _sorted(np.concatenate([copies, *tally.found]), tally)
