@@ -13,6 +13,7 @@ Several ranks: ``deepspeed --module facellm.train CONFIG -o OUT`` or
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,7 @@ def main(argv: list[str]) -> int:
 
     model = train(TrainJob(run, args.out, resume=args.resume, quiet=args.quiet))
     if not args.quiet and launched()[0] == 0:
-        print(thresholds_note(model))
+        print(thresholds_note(model), file=sys.stderr)  # a script reads the folder alone
         print(model)
     return 0
 

@@ -96,7 +96,8 @@ def put_in_place(part: Path, folder: Path) -> None:
         if old.exists() and not folder.exists():
             old.rename(folder)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)  # where another one was quicker, too
 
 
 def write_files(model: Any, processor: Any, folder: Path, run: TrainRun) -> None:

@@ -1,4 +1,4 @@
-"""The folder a run ends with: it can be loaded whatever the run started from, and is never mixed."""
+"""The folder a run ends with: it can be loaded whatever it started from, and is never mixed."""
 
 import os
 import shutil
