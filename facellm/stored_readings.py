@@ -3,7 +3,8 @@
 A model's own readings of a corpus: training text is written under them, and queries that a picture
 has no label for are learned from them.
 
-Example: ``StoredReadings.load(Path("own.npz")).logprobs("ferplus.parquet#fer2013/12@0")``.
+Example: ``StoredReadings.load(Path("own.npz")).distributions("ferplus.parquet#fer2013/12@0")``
+-> ``{"expr": (0.91, 0.02, ...), "au1": ..., "age": ...}``.
 
 Legend: N faces, Q queries in the order of ``labels.QUERIES``.
 """
@@ -79,7 +80,13 @@ class StoredReadings:
         return found
 
     def save(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, whole or not at all.
+
+        Raises:
+            FaceLLMError: If two faces with one key were read differently: a key is a picture's
+                path in its corpus, which two corpora may share, and one would hide the other.
+        """
+        self._check_keys(path)
         arrays = {
             f"share_{query.name}": share for query, share in zip(QUERIES, self.shares, strict=True)
         }
@@ -95,6 +102,16 @@ class StoredReadings:
                 quality=self.quality.astype(np.float32),
                 **arrays,  # type: ignore[arg-type]
             )
+
+    def _check_keys(self, path: Path) -> None:
+        columns = [*self.shares, self.pose, *self.zscores.values(), self.quality]
+        for row, key in enumerate(self.keys):
+            other = self.places[key]
+            if any(not np.array_equal(c[row], c[other], equal_nan=True) for c in columns):
+                raise FaceLLMError(
+                    f"{path}: {key} stands for two faces, rows {row} and {other}; pictures of two "
+                    "corpora share the path: store each corpus's readings in a file of its own"
+                )
 
     @cached_property
     def places(self) -> dict[str, int]:

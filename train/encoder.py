@@ -17,6 +17,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import ClassVar
 
 import numpy as np
@@ -114,13 +115,16 @@ def trained_encoder(folder: Path) -> EncoderTrainee:
     """The averaged weights that the stage left in ``folder``, for inference.
 
     Raises:
-        FaceLLMError: If no run of the stage lies there.
+        FaceLLMError: If no run of the stage lies there, or one of other sizes or a damaged one.
     """
     if not (folder / CHECKPOINT).is_file():
         raise FaceLLMError(f"{folder}: no run of the stage encoder ({CHECKPOINT} missing)")
-    state = torch.load(folder / CHECKPOINT, weights_only=True)
     encoder = EncoderTrainee().eval()
-    encoder.load_state_dict(state["averaged"])
+    try:
+        state = torch.load(folder / CHECKPOINT, weights_only=True)
+        encoder.load_state_dict(state["averaged"])
+    except (RuntimeError, OSError, KeyError, TypeError, EOFError, UnpicklingError) as error:
+        raise FaceLLMError(f"{folder / CHECKPOINT}: no encoder of this version: {error}") from error
     return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -5,8 +5,9 @@ only way to a right answer. Own ones are a model's, of the pictures of a corpus;
 what the picture's record labels takes the place of what the model read, and the answer follows.
 
 ``labels`` of a record hold ``reading`` (``Reading.to_dict``, one a face, left to right) and
-``intents`` (one an answer), those of own ones also ``sources`` (the set of each face), besides the labels of a single face. Values in answers are words here;
-training turns them into pointers (``facellm.pointers``).
+``intents`` (one an answer), besides the labels of a single face; own ones also ``sources``, the set
+that each face is of. Values in answers are words here; training turns them into pointers
+(``facellm.pointers``).
 
 Example of a record's messages, with two faces: ``"<image><image>\nhow old?"``, ``"Face 1: About 34
 years (27 to 42). Face 2: ..."``.

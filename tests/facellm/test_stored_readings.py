@@ -1,5 +1,7 @@
 """Readings stored by face come back as they were, and make readings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,17 @@ def test_stored_readings_make_a_reading(tmp_path):
     )
     assert sum(reading.expression.values()) == pytest.approx(1)
     assert set(reading.action_units) == set(ACTION_UNITS)
+
+
+def test_one_key_for_two_faces_is_refused_by_name_and_a_repeated_face_is_not(tmp_path):
+    own = replace(stored(), keys=["a@0", "b@0", "a@0"])
+    with pytest.raises(FaceLLMError, match=r"own\.npz: a@0 stands for two faces, rows 0 and 2"):
+        own.save(tmp_path / "own.npz")
+    assert not (tmp_path / "own.npz").exists()
+    for column in (*own.shares, own.pose, *own.zscores.values(), own.quality):
+        column[2] = column[0]
+    own.save(tmp_path / "own.npz")
+    assert len(StoredReadings.load(tmp_path / "own.npz").keys) == 3
 
 
 def test_a_file_of_other_queries_is_refused_by_name(tmp_path):

@@ -1,6 +1,6 @@
 """The folder of a run: whose it is, who is at work in it.
 
-    run.json              config, ranks and engine: one folder, one run
+    run.json              config, ranks, engine, digests of what it learns from: one folder, one run
     checkpoint-<step>/    the last ones (``checkpoints``)
     log.jsonl             one line every ``keep.log_every`` steps
     tensorboard/          where asked for
@@ -26,6 +26,7 @@ from facellm.errors import FaceLLMError
 from ..encoder_config import EncoderRun
 from ..run_config import TrainRun
 from .ds_config import own_config
+from .run_inputs import digests
 
 FORMAT = 1  # of the folder; a change makes older ones another run's
 _LOCK = ".lock"
@@ -73,7 +74,7 @@ class RunFolder:
         ]
         if different:
             raise FaceLLMError(
-                f"{self.path}: holds a run of another config: {'; '.join(different)}; "
+                f"{self.path}: holds a run of another config or data: {'; '.join(different)}; "
                 "only keep.* may change"
             )
 
@@ -111,6 +112,7 @@ def load_record(path: Path) -> dict[str, Any]:
 def record_of(run: TrainRun | EncoderRun, world: int) -> dict[str, Any]:
     """What may not differ between the parts of a run, JSON-ready; ``keep`` is left out of that."""
     record: dict[str, Any] = {"format": FORMAT, "config": run.to_dict(), "ranks": world}
+    record["inputs"] = digests(run)
     if isinstance(run, TrainRun) and run.engine.config:
         record["deepspeed"] = own_config(Path(run.engine.config))
     return record

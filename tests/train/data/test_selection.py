@@ -67,7 +67,7 @@ def test_no_answer_of_a_left_out_task_is_learned_and_its_face_still_is(processor
         ("conversation", ["mask"], "age", False),
         ("geometry", None, "age", True),
         ("geometry", ["why"], "expression", False),
-        ("geometry", ["of one's own"], "expression", False),
+        ("geometry", ["measures"], "expression", False),
     ],
 )
 def test_intents_say_what_an_answer_may_tell_of(processor, tmp_path, task, intents, left_out, kept):
@@ -76,8 +76,6 @@ def test_intents_say_what_an_answer_may_tell_of(processor, tmp_path, task, inten
         Message("user", "so?"), Message("assistant", "So."),
     )  # fmt: skip
     said = tuple(m for pair in turns[: len(intents or "1")] for m in pair)
-    if intents == ["of one's own"]:
-        labels["intents"] = ["measures"]  # known to training, cites all
     corpus = write_corpus(tmp_path / "c", [first(task=task, labels=labels, messages=said)])
     _, found = samples_of(processor, corpus, leave_out_tasks=(left_out,))
     assert [bool(s.readouts) for s in found] == ([False, True] if kept else [True])
@@ -90,7 +88,7 @@ def test_intents_say_what_an_answer_may_tell_of(processor, tmp_path, task, inten
         ({"tasks": ("expresion",)}, r"data.tasks: 'expresion' .*nearest is 'expression'"),
         (
             {"leave_out_sources": ("made_up",)},
-            r"'made_up' is none of made-up; nearest is 'made-up'",
+            "'made_up' is none of made-up; nearest is",
         ),
         ({"leave_out_tasks": ("age",), "context": "reading"}, "readings tell of every task"),
         ({"leave_out_tasks": ("age",), "teacher": "t.npz"}, "the teacher has learned from what"),
