@@ -2,7 +2,7 @@
 
 A million fingerprints are 576 MB, and their keys as Python texts a hundred more. Here the first lie
 in a file without a name, mapped into memory, gone with the process however it ends; the second in
-one block of bytes. What is left in memory is the keys, eight bytes a row and each split once.
+one block of bytes. What is left in memory is the keys' letters and sixteen bytes a row.
 
 Example: ``with joined(files) as all: all.prints.shape, all.keys[7]`` -> ``((67781, 576),
 "ferplus/fer2013/12")``.
