@@ -4,6 +4,9 @@ Its throw-away heads give a distribution for every query, the landmarks pose and
 of the language model's stages are written under these readings (``facellm build readings``), and
 queries a picture has no label for are learned from them (``DataConfig.teacher``).
 
+Every face that stands alone in its picture is read, labelled or not: a teacher is for queries that
+a picture has no label for.
+
 Command::
 
     python -m facellm.train.own_readings --corpora corpus/ synth/ --encoder .cache/default/encoder \
@@ -13,8 +16,11 @@ Command::
 from __future__ import annotations
 
 import argparse
+import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +29,7 @@ from torch import Tensor
 
 from facellm.conversation import FacePart
 from facellm.crop_reading import measure_face
+from facellm.errors import FaceLLMError
 from facellm.folders import default_cache
 from facellm.geometry import Geometry
 from facellm.labels import QUERIES
@@ -30,14 +37,14 @@ from facellm.processor import FaceLLMProcessor
 from facellm.readout import Measured
 from facellm.stored_readings import StoredReadings, face_key
 
-from .data.corpus_samples import CorpusSamples
-from .data.pictures import Pictures, Wanted
-from .default_model import new_processor
+from .build_model import fresh_processor
+from .data.faces import RecordFaces
+from .data.pictures import Pictures, Seen, Wanted
+from .data.records import Records, shard_files
+from .data.selection import evenly
 from .encoder import FOLDER, EncoderTrainee, trained_encoder
 from .head_shares import head_distributions
-from .run_config import TrainRun
-from .run_losses import LossesConfig
-from .run_sections import DataConfig, ModelConfig, RatesConfig
+from .run_sections import DataConfig
 from .sample import FaceImage
 
 SPLITS = ("train", "valid")
@@ -53,59 +60,120 @@ class Collected:
     measured: list[Measured | None]
 
 
-def faces_of(run: TrainRun, processor: FaceLLMProcessor) -> Iterator[FaceImage]:
-    """Every face that stands alone in its picture and carries a label, once."""
-    for split in SPLITS:
-        samples = CorpusSamples(run, processor, split)
-        for number in range(len(samples)):
-            yield from samples.sample(number).images
+@dataclass(frozen=True)
+class LoneFace:
+    """One face to be read.
+
+    Attributes:
+        image: The face.
+        quality: Of its landmarks, as the corpus says, in [0, 1].
+    """
+
+    image: FaceImage
+    quality: float
+
+    @property
+    def key(self) -> str:
+        """What its reading is stored under."""
+        return face_key(self.image.path, 0)
+
+    @property
+    def shown(self) -> tuple[tuple[float, ...], int]:
+        """What tells it from another face of the same key: box, and picture where embedded."""
+        return self.image.box_xyxy, zlib.crc32(self.image.data or b"")
+
+
+def opened(data: DataConfig) -> list[RecordFaces]:
+    """The corpora's splits; one that holds no shard is passed over.
+
+    Raises:
+        FaceLLMError: If a corpus cannot be read.
+    """
+    return [
+        RecordFaces(Records.load(Path(folder), split), place)
+        for place, folder in enumerate(data.corpora)
+        for split in SPLITS
+        if shard_files(Path(folder), split)[0]
+    ]
+
+
+def faces_of(parts: Sequence[RecordFaces], limit: int = 0) -> Iterator[LoneFace]:
+    """Every face that stands alone in its picture, once.
+
+    Args:
+        parts: Splits of corpora.
+        limit: Records of each at most, spread over it; 0: all.
+
+    Raises:
+        FaceLLMError: If two faces have one key: their pictures share a path, or the corpora
+            disagree on where the face is.
+    """
+    seen: dict[str, tuple[object, Path]] = {}  # key -> how it is shown, and where first
+    for part in parts:
+        records, here = part.records, set()
+        for number, name in part.alone(evenly(np.arange(len(records)), limit)):
+            if name in here:  # a record a task, all of one face
+                continue
+            here.add(name)
+            facts = records.facts(number)
+            (image,) = part.of(number, facts)
+            face = LoneFace(image, float(facts.quality[0]))
+            if face.key not in seen:
+                seen[face.key] = face.shown, records.folder
+                yield face
+            elif seen[face.key][0] != face.shown:
+                raise FaceLLMError(
+                    f"{records.where(number)}: {image.path} stands for another face in "
+                    f"{seen[face.key][1]}; store each corpus's readings in a file of its own"
+                )
 
 
 def collect(
     encoder: EncoderTrainee,
     geometry: Geometry,
     processor: FaceLLMProcessor,
-    seen: Sequence[tuple[str, np.ndarray, np.ndarray | None]],
+    faces: Sequence[LoneFace],
+    crops: Sequence[Seen],
 ) -> Collected:
-    """Read N faces: key, crop (S, S, 3) and landmarks (68, 2) in [0, 1] of it, or None."""
+    """Read N faces, their crops (S, S, 3) and landmarks (68, 2) in [0, 1] of them, or None."""
     missing = np.full((68, 2), np.nan, np.float32)
-    parts = [FacePart(crop, missing if unit is None else unit) for _, crop, unit in seen]
+    parts = [FacePart(crop, missing if unit is None else unit) for crop, unit in crops]
     images = processor.images(parts)
     pixels = images["pixel_values"].contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         shares = head_distributions(encoder(pixels, images["landmarks"]))
-    units = [part.landmarks_unit for part in parts]
-    measured = [measure_face(geometry, unit, 1.0) for unit in units if unit is not None]
-    return Collected([key for key, _, _ in seen], [shares], measured)
+    measured = [
+        None if unit is None else measure_face(geometry, unit, face.quality)
+        for face, (_, unit) in zip(faces, crops, strict=True)
+    ]
+    return Collected([face.key for face in faces], [shares], measured)
 
 
 def read_all(
-    run: TrainRun, encoder: EncoderTrainee, geometry: Geometry, processor: FaceLLMProcessor
+    data: DataConfig, encoder: EncoderTrainee, geometry: Geometry, processor: FaceLLMProcessor
 ) -> StoredReadings:
-    """Readings of every face of the run's corpora."""
-    pictures = Pictures(run.data, processor.crop_size)
+    """Readings of every face of some corpora.
+
+    Raises:
+        FaceLLMError: If a corpus or a picture cannot be read, two faces have one key (told before
+            any is read), or there is none.
+    """
+    parts = opened(data)
+    count = sum(1 for _ in faces_of(parts, data.limit))
+    if not count:
+        raise FaceLLMError(f"{', '.join(data.corpora)}: no face stands alone in its picture")
+    pictures = Pictures(data, processor.crop_size)
     found = Collected([], [], [])
-    waiting: list[FaceImage] = []
-
-    def flush() -> None:
-        crops = pictures.crops([Wanted(image.path, image) for image in waiting])
-        seen = [
-            (face_key(image.path, 0), crop, unit)
-            for image, (crop, unit) in zip(waiting, crops, strict=True)
-        ]
-        read = collect(encoder, geometry, processor, seen)
-        found.keys.extend(read.keys)
-        found.shares.extend(read.shares)
-        found.measured.extend(read.measured)
-        waiting.clear()
-
-    for image in faces_of(run, processor):
-        waiting.append(image)
-        if len(waiting) == AT_ONCE:
-            flush()
-    if waiting:
-        flush()
-    pictures.close()
+    faces = faces_of(parts, data.limit)
+    try:
+        while group := list(islice(faces, AT_ONCE)):
+            crops = pictures.crops([Wanted(face.image.path, face.image) for face in group])
+            read = collect(encoder, geometry, processor, group, crops)
+            found.keys.extend(read.keys)
+            found.shares.extend(read.shares)
+            found.measured.extend(read.measured)
+    finally:
+        pictures.close()
     return stored(found)
 
 
@@ -115,7 +183,7 @@ def stored(found: Collected) -> StoredReadings:
         torch.cat([part[query.name] for part in found.shares]).numpy().astype(np.float16)
         for query in QUERIES
     ]
-    names = next(list(m.zscores) for m in found.measured if m is not None)
+    names = next((list(m.zscores) for m in found.measured if m is not None), [])
     none = Measured((np.nan,) * 3, dict.fromkeys(names, np.nan), 0.0)
     measured = [none if m is None else m for m in found.measured]
     return StoredReadings(
@@ -127,8 +195,8 @@ def stored(found: Collected) -> StoredReadings:
     )
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Write the readings of some corpora."""
+def new_own_readings_parser() -> argparse.ArgumentParser:
+    """Arguments of the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--corpora", nargs="+", required=True)
     parser.add_argument(
@@ -137,24 +205,33 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--encoder", type=Path, default=default_cache() / FOLDER)
     parser.add_argument("--landmarks", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path, default=default_cache() / "tokenizer")
-    parser.add_argument("--limit", type=int, default=0, help="records of each corpus (0: all)")
+    parser.add_argument(
+        "--limit", type=int, default=0, help="records of each split of each corpus (0: all)"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
-    run = TrainRun(
-        stage="base",
-        model=ModelConfig(tokenizer=str(args.tokenizer)),
-        data=DataConfig(tuple(args.corpora), pictures=args.pictures, workers=0, limit=args.limit),
-        rates=RatesConfig(multi_modal_projector=1e-3, embeddings=1e-3, language_model=1e-3),
-        losses=LossesConfig(answer=0.0),
-    )
-    processor = new_processor(args.tokenizer)
-    encoder, geometry = trained_encoder(args.encoder), Geometry.load(args.landmarks)
-    readings = read_all(run, encoder, geometry, processor)
-    readings.save(args.out)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the readings of some corpora; 2 where something given cannot be used."""
+    args = new_own_readings_parser().parse_args(argv)
+    try:
+        for name, least in (("limit", 0), ("threads", 1)):
+            if getattr(args, name) < least:
+                raise FaceLLMError(f"--{name} {getattr(args, name)} is less than {least}")
+        torch.set_num_threads(args.threads)
+        data = DataConfig(tuple(args.corpora), pictures=args.pictures, workers=0, limit=args.limit)
+        processor = fresh_processor(str(args.tokenizer))
+        encoder, geometry = trained_encoder(args.encoder), Geometry.load(args.landmarks)
+        readings = read_all(data, encoder, geometry, processor)
+        readings.save(args.out)
+    except FaceLLMError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     print(f"{len(readings.keys)} readings in {args.out}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
     from ..corpus.written import write_corpus
     from .records import made_records, own_records
 
-    if own:
+    if args.corpus is not None and args.readings is not None:
         from facellm.stored_readings import StoredReadings
 
         if not (args.corpus / "manifest.json").is_file():
