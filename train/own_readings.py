@@ -184,7 +184,7 @@ def stored(found: Collected) -> StoredReadings:
         for query in QUERIES
     ]
     names = next((list(m.zscores) for m in found.measured if m is not None), [])
-    none = Measured((np.nan,) * 3, dict.fromkeys(names, np.nan), 0.0)
+    none = Measured((np.nan, np.nan, np.nan), dict.fromkeys(names, np.nan), 0.0)
     measured = [none if m is None else m for m in found.measured]
     return StoredReadings(
         found.keys,

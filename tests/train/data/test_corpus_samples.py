@@ -15,7 +15,13 @@ from facellm.instruct_data.synthetic_readings import sample_reading
 from facellm.labels import QUERIES
 from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
 from facellm.train.data import tokens
+from facellm.train.data.conversing import Manner
 from facellm.train.data.corpus_samples import CorpusSamples
+<<<<<<< HEAD
+=======
+from facellm.train.data.records import Records
+from facellm.train.text_batches import conversation_of
+>>>>>>> fixb
 
 CROP = np.zeros((8, 8, 3), np.uint8)
 
@@ -284,3 +290,14 @@ def test_a_face_of_two_corpora_is_read_once_and_shown_alike(processor, tmp_path)
     assert both.left_out == {"face that an earlier corpus reads": 1}
     assert all(sample.images[0].whole for sample in found)
     assert len({both.face_key(sample.images[0]) for sample in found}) == 1
+
+
+def test_kept_tokens_depend_on_all_code_between_a_record_and_its_ids(processor, made, monkeypatch):
+    """``processor``, ``conversation``, ``reading`` and ``labels`` among it."""
+    names = {module.__name__ for module in tokens.CODE}
+    core = {"processor", "conversation", "reading", "labels", "context", "prompts", "pointers"}
+    assert {f"facellm.{name}" for name in core} <= names
+    records, numbers = Records.load(made[0], "train"), np.arange(3)
+    before = tokens.digest_of(records, numbers, processor, Manner())
+    monkeypatch.setattr(tokens, "CODE", tokens.CODE[:-1])
+    assert tokens.digest_of(records, numbers, processor, Manner()) != before

@@ -112,3 +112,18 @@ def test_a_corpus_without_a_face_loads(tmp_path):
     loaded = Records.load(write_corpus(tmp_path / "c", bare), "train")
     assert loaded.boxes.shape == (0, 4)
     assert loaded.points.shape == (0, 68, 2)
+
+
+def test_the_digest_is_of_the_config_and_of_every_shards_size(corpus, tmp_path):
+    first = Records.load(corpus, "train").digest
+    assert Records.load(corpus, "train").digest == first
+    records = [r.__class__(**{**vars(r), "task": "limits"}) for r in face_records(6)]
+    other = write_corpus(tmp_path / "other", records, shard_records=7)
+    assert (other / "manifest.json").read_text() == (corpus / "manifest.json").read_text()
+    assert Records.load(other, "train").digest != first
+
+
+def test_the_quality_of_landmarks_is_each_faces_own(corpus):
+    loaded = Records.load(corpus, "train")
+    assert loaded.facts(3).quality.tolist() == pytest.approx([0.2, 0.9])
+    assert len(loaded.quality) == len(loaded.boxes)
