@@ -73,7 +73,7 @@ def test_the_wheel_holds_code_template_and_tables(wheel):
         "facellm/py.typed",
         "facellm/chat_template.jinja",
         "facellm/instruct_data/questions.json",
-        "facellm/train/language.py",
+        "facellm/train/configs/default-base.yaml",
         "facellm/serve/__init__.py",
         "facellm/eval/held_out_questions.json",
         "facellm/eval/earlier_questions.json",

@@ -17,11 +17,7 @@ from facellm.processor import IGNORE_INDEX, FaceLLMProcessor
 from facellm.train.data import tokens
 from facellm.train.data.conversing import Manner
 from facellm.train.data.corpus_samples import CorpusSamples
-<<<<<<< HEAD
-=======
 from facellm.train.data.records import Records
-from facellm.train.text_batches import conversation_of
->>>>>>> fixb
 
 CROP = np.zeros((8, 8, 3), np.uint8)
 
