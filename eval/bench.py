@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -40,6 +39,7 @@ from .bench_clips import clip_lines
 from .bench_engine import engine_lines
 from .bench_lines import Line, machine, new_photo, table
 from .bench_tables import table_lines
+from .measured_process import run_measured
 
 TOKENS = 60
 PARTS = ("ask", "engine", "tables", "clips")
@@ -57,29 +57,14 @@ def cold_runs(model: Path | None, runs: int) -> list[dict[str, float]]:
             Image.fromarray(new_photo(1000 + index)).save(photo, quality=92)
             command = [sys.executable, "-m", "facellm", "ask", str(photo), QUESTION, "--json"]
             command += [] if model is None else ["--model", str(model)]
-            records.append(run_measured(command))
+            records.append(cold_run(command))
     return records
 
 
-def run_measured(command: list[str]) -> dict[str, float]:
-    """One run of ``facellm ask --json``: seconds of each stage, wall clock, peak memory in MB.
-
-    Raises:
-        RuntimeError: If the command fails; the message holds what it said.
-    """
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=err)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode}: {err.read()}")
-        timings = json.loads(out.read())["timings"]
-    kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return {**timings, "wall": wall, "peak": kilobytes / 1024}
+def cold_run(command: list[str]) -> dict[str, float]:
+    """One run of ``facellm ask --json``: seconds of each stage, wall clock, peak memory in MB."""
+    done = run_measured(command)
+    return {**json.loads(done.printed)["timings"], "wall": done.seconds, "peak": done.peak}
 
 
 def cold_lines(records: list[dict[str, float]]) -> list[Line]:

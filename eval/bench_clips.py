@@ -11,7 +11,6 @@ Example line: ``| 1 -> 16 faces: growth of the cost of a frame | 0.42 x | <= 0.8
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from facellm.clip.clip_reading import read_inputs
 from facellm.errors import FaceLLMError
 
 from .bench_lines import Line
+from .measured_process import run_measured
 
 FACES = (1, 2, 4, 8, 16)
 SIDE, RATE = 640, 10  # pixels; frames a second
@@ -106,21 +106,9 @@ def growth(cost: Mapping[float, float]) -> float:
 
 def command_seconds(path: Path) -> tuple[float, float]:
     """Seconds and peak memory in MB of ``facellm read`` on a clip, a process of its own."""
-    watch = (
-        "import resource, subprocess, sys\n"
-        "code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)\n"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
-        "sys.exit(code)"
-    )
     command = [sys.executable, "-m", "facellm", "read", str(path), "--fps", str(SPARSE), "--quiet"]
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", watch, *command], capture_output=True, text=True, check=False
-    )
-    seconds = time.perf_counter() - start
-    if done.returncode:
-        raise FaceLLMError(f"{' '.join(command)}: exit code {done.returncode}: {done.stderr}")
-    return seconds, int(done.stdout) / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    done = run_measured(command)
+    return done.seconds, done.peak
 
 
 def minute_lines(folder: Path, runs: int) -> list[Line]:

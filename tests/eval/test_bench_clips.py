@@ -13,7 +13,7 @@ from facellm.errors import FaceLLMError
 pytest.importorskip("av", reason="PyAV is not installed: pip install 'facellm[clip]'")
 
 from facellm.clip.opening import open_clip
-from facellm.eval import bench_clips
+from facellm.eval import bench_clips, measured_process
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0, 1.3])
@@ -98,15 +98,15 @@ def test_minutes_are_those_of_the_clips_and_memory_is_compared_too(monkeypatch, 
 
 def test_the_commands_memory_is_told_in_megabytes(monkeypatch):
     unit = 1024 * 1024 if sys.platform == "darwin" else 1
-    told = str(512 * 1024 * unit) + "\n"
+    told = f"rows\n{512 * 1024 * unit}"
     done = subprocess.CompletedProcess([], 0, told, "")
-    monkeypatch.setattr(bench_clips.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(measured_process.subprocess, "run", lambda *_, **__: done)
     assert bench_clips.command_seconds(Path("c.mp4"))[1] == 512
 
 
 def test_a_command_that_fails_gives_its_own_words_and_no_time(monkeypatch):
     done = subprocess.CompletedProcess([], 2, "99\n", "facellm: error: no.mp4: no such file")
-    monkeypatch.setattr(bench_clips.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(measured_process.subprocess, "run", lambda *_, **__: done)
     with pytest.raises(FaceLLMError, match=r"read no\.mp4 .*exit code 2: .*no such file"):
         bench_clips.command_seconds(Path("no.mp4"))
 
