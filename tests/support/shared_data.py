@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-DATA = Path(os.environ.get("FACELLM_DATA", Path(__file__).parents[3] / "shared" / "data"))
+# Absolute: tests change folder, and FACELLM_DATA may be a path from the checkout.
+DATA = Path(
+    os.environ.get("FACELLM_DATA", Path(__file__).parents[3] / "shared" / "data")
+).absolute()
 
 
 def needs(name):
