@@ -37,7 +37,7 @@ from facellm.generation import greedy_tokens
 from .answering import answer_prompts
 from .bench_clips import clip_lines
 from .bench_engine import engine_lines
-from .bench_lines import Line, machine, new_photo, table
+from facellm.bench_lines import Line, machine, new_photo, table
 from .bench_tables import table_lines
 from .measured_process import run_measured
 

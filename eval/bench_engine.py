@@ -19,7 +19,7 @@ from facellm.engine import ReadingEngine
 from facellm.engine_file import ENGINE, EngineUnusable
 from facellm.openvino_engine import OpenVinoEngine
 
-from .bench_lines import Line, Rgb, missing, new_photo
+from facellm.bench_lines import Line, Rgb, missing, new_photo
 
 BATCHES = (1, 16, 32)
 LEAST_RATIO = 2.0

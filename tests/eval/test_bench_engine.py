@@ -10,7 +10,7 @@ from hand_clock import HandClock
 from facellm.assistant import FaceAssistant
 from facellm.engine_file import EngineUnusable
 from facellm.eval import bench_engine
-from facellm.eval.bench_lines import table
+from facellm.bench_lines import table
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from transformers import ConvNextV2Config, ConvNextV2Model
 
 from facellm.errors import FaceLLMError
 from facellm.eval import bench_tables
-from facellm.eval.bench_lines import table
+from facellm.bench_lines import table
 
 PATHS = [Path(f"{index:02}.jpg") for index in range(4)]
 
