@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -162,5 +161,3 @@ def tell(record: dict[str, Any], lines: list[Line]) -> None:
     print(table(lines))
     print(FORMULA)
     print(record["headline"])
-
-

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import DataCollatorForSeq2Seq, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
 
 from facellm.conversation import FacePart
 from facellm.processor import FaceLLMProcessor
@@ -28,7 +29,7 @@ from ..sample import TrainingSample
 from .model_flops import work_of
 from .turns import Turn
 
-FACES = ("pixel_values", "landmarks")
+FACES, SAMPLE = ("pixel_values", "landmarks"), "sample"
 
 
 class SampleDataset(Dataset[dict[str, Any]]):
@@ -53,7 +54,7 @@ class SampleDataset(Dataset[dict[str, Any]]):
             "input_ids": sample.input_ids,
             "attention_mask": [1] * len(sample),
             "labels": sample.labels,
-            "sample": sample,
+            SAMPLE: sample,
         }
         if sample.images:
             seen = self.pictures.crops([Wanted(sample.id, image) for image in sample.images])
@@ -72,14 +73,13 @@ class Collator:
     def __init__(self, processor: FaceLLMProcessor) -> None:
         processor.tokenizer.padding_side = "right"
         self.pad = DataCollatorForSeq2Seq(processor.tokenizer)
-        self.shown: list[TrainingSample] = []
-        self.places = 0
+        self.batches: list[tuple[list[TrainingSample], int]] = []  # samples and places of each
 
     def __call__(self, items: list[dict[str, Any]]) -> dict[str, Tensor]:
-        self.shown += [item["sample"] for item in items]
-        text = [{k: v for k, v in item.items() if k not in (*FACES, "sample")} for item in items]
+        """Items of ``SampleDataset`` -> arguments of the model."""
+        text = [{k: v for k, v in item.items() if k not in (*FACES, SAMPLE)} for item in items]
         batch = dict(self.pad(text))
-        self.places += batch["input_ids"].numel()
+        self.batches.append(([item[SAMPLE] for item in items], batch["input_ids"].numel()))
         for name in FACES:
             held = [item[name] for item in items if name in item]
             if held:
@@ -88,27 +88,26 @@ class Collator:
 
 
 class Clock(TrainerCallback):
-    """Seconds from the beginning of the first step to the end of the last."""
+    """When each step ended."""
 
     def __init__(self) -> None:
-        self.start = self.seconds = 0.0
+        self.marks: list[float] = []
 
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
-        """Model and optimizer are there."""
-        self.start = time.perf_counter()
-
-    def on_train_end(self, *_: Any, **__: Any) -> None:
-        """All steps are taken."""
-        self.seconds = time.perf_counter() - self.start
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """A step is taken."""
+        self.marks.append(time.perf_counter())
 
 
 class PlainTrainer:
     """Some steps a turn; see the module docstring.
 
+    ``Trainer`` fetches a batch ahead. So a turn takes a step more, and counts from the end of the
+    first one to the end of the last: as many batches are fetched in that time as are learned from.
+
     Args:
         run: Its model, rates and samples.
         out: Folder that ``Trainer`` wants; nothing is saved.
-        count: Steps of a turn.
+        count: Steps of a turn that are counted.
         batch: Samples of a step.
     """
 
@@ -118,19 +117,22 @@ class PlainTrainer:
         self.count, self.clock, self.collator = count, Clock(), Collator(processor)
         self.trainer = Trainer(
             model=model,
-            args=_arguments(run, out, count, batch),
+            args=_arguments(run, out, count + 1, batch),
             train_dataset=SampleDataset(run, processor),
             data_collator=self.collator,
             callbacks=[self.clock],
         )
+        self.trainer.remove_callback(PrinterCallback)
 
     def take(self) -> Turn:
         """The next turn."""
-        self.collator.shown.clear()
-        self.collator.places = 0
+        self.collator.batches.clear()
+        self.clock.marks.clear()
         self.trainer.train()
-        work = work_of(self.collator.shown)
-        return Turn(self.clock.seconds, self.collator.places, self.count, work)
+        learned = self.collator.batches[1 : self.count + 1]
+        work = work_of(sample for samples, _ in learned for sample in samples)
+        seconds = self.clock.marks[-1] - self.clock.marks[0]
+        return Turn(seconds, sum(places for _, places in learned), self.count, work)
 
 
 def _arguments(run: TrainRun, out: Path, count: int, batch: int) -> TrainingArguments:

@@ -58,10 +58,10 @@ class Sizes:
         layers: Its layers.
     """
 
-    runs: int = 7
+    runs: int = 5
     steps: int = 1
     pictures: int = 48
-    rows: int = 8
+    rows: int = 4
     length: int = 512
     width: int = 1024
     layers: int = 12
@@ -158,7 +158,8 @@ def _write_faces(folder: Path, pictures: int) -> None:
 
 def _face(rng: np.random.Generator, *, mirrored: bool) -> NDArray[np.uint8]:
     """(SIDE, SIDE, 3): the astronaut's face in another cut and light."""
-    top, left = rng.integers(-SHIFT, SHIFT + 1, 2) + (TOP, LEFT)
+    down, right = rng.integers(-SHIFT, SHIFT + 1, 2)
+    top, left = TOP + down, LEFT + right
     picture = astronaut()[top : top + SIDE, left : left + SIDE]
     picture = picture[:, ::-1] if mirrored else picture
     lit = 255 * (picture / 255.0) ** rng.uniform(0.8, 1.2) + rng.normal(0, 2, picture.shape)
