@@ -19,7 +19,6 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,9 +29,10 @@ import torch
 from facellm.bench_lines import Line, machine, shown, table
 
 from ..train_command import quiet_transformers
-from .setting import PRESET, QUICK, Setting, Sizes, build_corpus
+from .setting import CORPUS, PRESET, QUICK, Setting, Sizes, build_corpus
 
 PARTS = ("batching", "ranks", "memory", "gpu")
+TRAINING = {"batching", "ranks"}  # those that need a corpus
 PACKAGES = ("facellm", "torch", "transformers", "accelerate", "deepspeed", "peft", "bitsandbytes")
 MOST_LOAD = 2.5  # of two cores: above it somebody else is at work
 HEADLINES = (
@@ -51,36 +51,25 @@ table; a face what torch counts. Padding, masked parts of rows and recomputation
 
 def measure(sizes: Sizes, parts: tuple[str, ...], start: str) -> list[Line]:
     """Lines of the parts asked for, in order; made-up data in a folder that goes away."""
-    with ExitStack() as opened:
-        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
-
-        def setting() -> Setting:
-            corpus = folder / "data" / "corpus"
-            if not corpus.is_dir():
-                build_corpus(folder / "data", sizes.pictures)
-            return Setting(sizes, corpus, start)
-
-        return lines_of(parts, setting, folder)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if set(parts) & TRAINING:
+            build_corpus(folder / "data", sizes.pictures)
+        return lines_of(parts, Setting(sizes, folder / "data" / CORPUS, start), folder)
 
 
-def lines_of(parts: tuple[str, ...], setting: Callable[[], Setting], folder: Path) -> list[Line]:
-    """Lines of parts.
-
-    Args:
-        parts: Some of ``PARTS``.
-        setting: Gives the data, which not every part needs.
-        folder: For runs.
-    """
+def lines_of(parts: tuple[str, ...], setting: Setting, folder: Path) -> list[Line]:
+    """Lines of parts, some of ``PARTS``; runs lie in a folder."""
     from .batching import batching_lines
     from .gpu import gpu_lines
     from .memory import memory_lines
     from .ranks import rank_lines
 
     ways: dict[str, Callable[[], list[Line]]] = {
-        "batching": lambda: batching_lines(setting(), folder / "batching"),
-        "ranks": lambda: rank_lines(setting(), folder / "ranks"),
-        "memory": lambda: memory_lines(setting().sizes),
-        "gpu": lambda: gpu_lines(setting().sizes),
+        "batching": lambda: batching_lines(setting, folder / "batching"),
+        "ranks": lambda: rank_lines(setting, folder / "ranks"),
+        "memory": lambda: memory_lines(setting.sizes),
+        "gpu": lambda: gpu_lines(setting.sizes),
     }
     return [line for part in parts for line in ways[part]()]
 

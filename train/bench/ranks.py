@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -122,7 +122,8 @@ class World:
     def close(self) -> None:
         """Let the ranks end; those that do not are ended."""
         for rank in self.ranks:
-            _input_of(rank).close()
+            with suppress(BrokenPipeError):  # it has ended before it read all
+                _input_of(rank).close()
         for rank in self.ranks:
             try:
                 rank.wait(WAIT)

@@ -27,7 +27,7 @@ from ..run_config import TrainRun, load_run
 from ..train_command import CONFIGS
 
 SIDE, TOP, LEFT, SHIFT = 180, 30, 130, 10  # pixels: where the astronaut's face is
-PRESET = "tiny-cpu"
+PRESET, CORPUS = "tiny-cpu", "corpus"
 BUILD = """\
 name: bench
 sources:
@@ -128,7 +128,7 @@ def build_corpus(folder: Path, pictures: int) -> Path:
     Raises:
         FaceLLMError: If the builder fails; holds what it said last.
     """
-    out = folder / "corpus"
+    out = folder / CORPUS
     _write_faces(folder, pictures)
     config = folder / "build.yaml"
     config.write_text(BUILD)

@@ -177,6 +177,7 @@ class Training:
                 self._validate(step)
 
     def take_step(self, step: int) -> StepFacts:
+        """Take optimizer step ``step``, counted from 0; ``to_end`` says and saves besides."""
         start = time.monotonic()
         batches = self.stream.micro_batches(step)
         self._check_count(batches, step)
