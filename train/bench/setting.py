@@ -138,7 +138,7 @@ def build_corpus(folder: Path, pictures: int) -> Path:
     )
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise FaceLLMError(f"facellm build: {said[-1]}")
+        raise FaceLLMError(f"the bench's corpus was not built: {said[-1]}")
     return out
 
 

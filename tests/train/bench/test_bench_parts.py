@@ -16,6 +16,7 @@ from training_runs import new_run
 from facellm.bench_lines import Line
 from facellm.errors import FaceLLMError
 from facellm.train.bench import command, gpu, memory
+from facellm.train.bench import setting as bench_setting
 from facellm.train.bench.ranks import World, work
 from facellm.train.bench.setting import QUICK, Setting, build_corpus
 from facellm.train.bench.turns import Steps
@@ -135,5 +136,9 @@ def test_the_corpus_is_built_from_what_the_package_holds(tmp_path):
         "pictures/0000.png",
         "pictures/0001.png",
     }
-    with pytest.raises(FaceLLMError, match="facellm build: "):
-        build_corpus(tmp_path / "corpus" / "counts.json", 2)
+
+
+def test_a_corpus_that_cannot_be_built_is_told_with_the_builder_s_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_setting, "BUILD", "names: bench\n")
+    with pytest.raises(FaceLLMError, match=r"was not built: .*build.yaml.*names"):
+        build_corpus(tmp_path, 1)
