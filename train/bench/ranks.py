@@ -34,7 +34,7 @@ from .turns import Steps, in_turns, ratio
 
 WORLDS = (1, 2)
 ANSWER = '{"tokens"'
-WAIT = 30.0  # seconds that a rank is given to end
+WAIT = 10.0  # seconds that a rank is given to end
 
 
 def rank_lines(setting: Setting, folder: Path) -> list[Line]:
@@ -120,16 +120,17 @@ class World:
         return FaceLLMError(f"a rank has ended: {lines[-1] if lines else 'it said nothing'}")
 
     def close(self) -> None:
-        """Let the ranks end; those that do not are ended."""
+        """End the ranks; nothing that they hold is wanted any more."""
         for rank in self.ranks:
-            with suppress(BrokenPipeError):  # it has ended before it read all
-                _input_of(rank).close()
+            rank.terminate()
         for rank in self.ranks:
             try:
                 rank.wait(WAIT)
             except subprocess.TimeoutExpired:
                 rank.kill()
                 rank.wait()
+            with suppress(BrokenPipeError):  # it ended before it had read all
+                _input_of(rank).close()
             if rank.stdout is not None:
                 rank.stdout.close()
 

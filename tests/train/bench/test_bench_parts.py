@@ -37,7 +37,7 @@ for turn, _ in enumerate(sys.stdin):
 def test_a_world_answers_a_turn_at_a_time(tmp_path):
     with closing(World([sys.executable, "-c", RANK], 2, tmp_path)) as world:
         assert [world.take(), world.take()] == [40, 80]
-    assert [rank.returncode for rank in world.ranks] == [0, 0]
+    assert all(rank.returncode is not None for rank in world.ranks)  # none is left behind
 
 
 def test_a_rank_that_dies_is_told_with_its_last_words(tmp_path):
