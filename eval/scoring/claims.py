@@ -131,7 +131,8 @@ def _denied_after(body: str, end: int) -> bool:
     gone, seen = grammar("absent_after").pattern, grammar("absent_after_not").pattern
     plain = rf"{few}\s+(?:{_BE}|be)\s+(?:\w+ly\s+|be\s+)?{gone}"
     denied = rf"{few}\s+(?:{_BE}\s+not|{_BE}n'?t|cannot|can't)\s+(?:be\s+|been\s+|\w+ly\s+)*{seen}"
-    return re.match(f"(?:{plain}|{denied}|\\s+would\\b)", after, re.I) is not None
+    short = rf"{few}\s+(?:{_BE}\s+not|{_BE}n'?t)\s*(?:[.,;!]|$)"
+    return re.match(f"(?:{plain}|{denied}|{short}|\\s+would\\b)", after, re.I) is not None
 
 
 def _hedged(body: str, run: list[_Mention]) -> bool:
