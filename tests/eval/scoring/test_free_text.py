@@ -278,10 +278,33 @@ def test_no_word_belongs_to_two_labels():
                 assert len(owners) <= 1, (name, label, text, owners)
 
 
-WORDS = (
-    "serious curiosity tension quivering discomfort displeased displeasure shock distress annoyed "
-    "smile tears sneer calm joy rage terror disdain real natural artificial original her him man"
-).split()
+WORDS = [
+    "serious",
+    "curiosity",
+    "tension",
+    "quivering",
+    "discomfort",
+    "displeased",
+    "displeasure",
+    "shock",
+    "distress",
+    "annoyed",
+    "smile",
+    "tears",
+    "sneer",
+    "calm",
+    "joy",
+    "rage",
+    "terror",
+    "disdain",
+    "real",
+    "natural",
+    "artificial",
+    "original",
+    "her",
+    "him",
+    "man",
+]
 
 
 def test_unknown_families_and_labels_are_named():
