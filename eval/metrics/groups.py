@@ -191,8 +191,8 @@ def _fairness(
     spread, share = (_interval(one, members, how) for one in (gap, quotient))
     n = len(kept)
     return (
-        Estimate(float(frame.difference()), spread.low, spread.high, n),
-        Estimate(float(frame.ratio()), share.low, share.high, n),
+        Estimate(float(np.asarray(frame.difference())), spread.low, spread.high, n),
+        Estimate(float(np.asarray(frame.ratio())), share.low, share.high, n),
     )
 
 

@@ -27,7 +27,8 @@ AGES = [
     ("30s", 34.5), ("1. 25", 25), ("about 35 yo", 35), ("30 or 40", 35), ("Face 1: 33 years", 33),
     ("the woman appears to be around 28 to 32 years of age", 30), ("He looks forty.", 40),
     ("aged between 20 and 25", 22.5), ("six months old", 0.5), ("8-month-old baby", 8 / 12),
-    ("Age: 52", 52), ("34. The person has smooth skin", 34), ("The estimated age of the person is 45.", 45),
+    ("Age: 52", 52), ("34. The person has smooth skin", 34),
+    ("The estimated age of the person is 45.", 45),
 ]  # fmt: skip
 NO_AGES = [
     ("150", "out_of_range"), ("200 years old", "out_of_range"), ("", "empty"), ("50+", "unparsed"),
