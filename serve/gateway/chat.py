@@ -157,9 +157,10 @@ class ChatRun:
         faces = self.reply.faces
         parts = [part for picture in seen for part in picture.parts]
         readings = [face.reading for face in faces]
-        turns = await house.writer.turns(
+        turns, left_out = await house.writer.turns(
             parts, readings, talk.said, talk.question, wish.bounds.longest
         )
+        self.reply.forgotten += 2 * left_out
         return spoken_words(house, turns, wish, self.said)
 
     async def look(self, talk: Talk) -> list[Seen]:

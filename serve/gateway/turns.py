@@ -52,7 +52,7 @@ class TurnWriter:
         said: Sequence[tuple[str, str]],
         question: str,
         longest: int,
-    ) -> tuple[Turn, ...]:
+    ) -> tuple[tuple[Turn, ...], int]:
         """The conversation up to the answer; its oldest exchanges are left out until it fits.
 
         Args:
@@ -61,6 +61,9 @@ class TurnWriter:
             said: Earlier questions and answers.
             question: The last one.
             longest: Tokens that the answer may take.
+
+        Returns:
+            The turns, and how many exchanges were left out.
 
         Raises:
             ApiError: 400 where it does not fit without any earlier exchange.
@@ -77,7 +80,7 @@ class TurnWriter:
         for asked, answered in said[first:]:
             intent = await self.intent(conversed(parts, told, asked))
             told.append((asked, f"<ask_{intent}>{spoken(answered, parts, readings)}"))
-        return conversed(parts, told, question)
+        return conversed(parts, told, question), first
 
     def _fits(self, turns: tuple[Turn, ...], longest: int) -> bool:
         text = self.processor.prompt_text(turns)
