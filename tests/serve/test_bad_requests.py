@@ -134,7 +134,7 @@ BAD_BODIES = {
     "deep object": b'{"a":' * 50_000,
     "not UTF-8": b'{"messages": "\xff\xfe"}',
     "lone surrogate": b'{"messages": [{"role": "user", "content": "\\ud800"}]}',
-    "a huge number": b'{"messages": [{"role": "user", "content": "a"}], "seed": ' + b"9" * 5000 + b"}",
+    "a huge number": b'{"seed": ' + b"9" * 5000 + b"}",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Where the policy stands in a request: before the pictures, before each word, over each context."""
+"""Where the policy stands in a request: before the pictures, before each word, by context."""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Gateways for tests: the real app over a real socket or in memory, with toy weights or a script."""
+"""Gateways for tests: the real app, over a socket or in memory, with toy weights or a script."""
 
 import asyncio
 import base64
