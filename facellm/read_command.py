@@ -24,6 +24,7 @@ import hashlib
 import json
 import sys
 from dataclasses import fields
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,9 +146,7 @@ def main(argv: list[str]) -> int:
     """Run the verb; raises ``FaceLLMError`` for input that gives no table."""
     args = (parser := new_read_parser()).parse_intermixed_args(argv)
     if args.server:
-        from facellm.remote_read_command import read_remotely
-
-        return read_remotely(args, parser)
+        return import_module("facellm.remote_read_command").read_remotely(args, parser)
     check_arguments(args)
     files, left_out = find_pictures(args.paths, as_clips=args.frames is not None)
     assistant = load_assistant(args.model, args.engine)

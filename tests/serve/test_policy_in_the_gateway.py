@@ -32,6 +32,10 @@ class StrictPolicy(OpenPolicy):
             raise Prohibited("not for hiring")
         return requested or self.use_context
 
+    def check_question(self, texts, context):
+        if context == "school" and "mood" in texts[0]:
+            raise Prohibited("not at school")
+
     def before(self, texts):
         return No() if any("who" in text.lower() for text in texts) else None
 
