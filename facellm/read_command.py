@@ -24,13 +24,12 @@ import hashlib
 import json
 import sys
 from dataclasses import fields
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facellm.baseline import Baseline
-from facellm.cli import check_model_folder, load_assistant, new_parser
+from facellm.cli import check_model_folder, load_assistant, new_parser, resolve
 from facellm.engine_names import AUTO, add_engine_argument
 from facellm.errors import FaceLLMError
 from facellm.journal import Journal, check_unfinished, journal_path, resumable
@@ -146,7 +145,7 @@ def main(argv: list[str]) -> int:
     """Run the verb; raises ``FaceLLMError`` for input that gives no table."""
     args = (parser := new_read_parser()).parse_intermixed_args(argv)
     if args.server:
-        return import_module("facellm.remote_read_command").read_remotely(args, parser)
+        return resolve("facellm.remote_read_command:read_remotely")(args, parser)
     check_arguments(args)
     files, left_out = find_pictures(args.paths, as_clips=args.frames is not None)
     assistant = load_assistant(args.model, args.engine)
