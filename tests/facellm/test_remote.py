@@ -20,6 +20,15 @@ from facellm.serve.local_engine import LocalEngine
 QUESTION = "What expression does this face show?"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short():
+    """Toy weights never end an answer by themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("facellm.assistant.LONGEST_ANSWER", 24)
+        patch.setattr("facellm.serve.gateway.chat.LONGEST_ANSWER", 24)
+        yield
+
+
 @pytest.fixture(scope="module")
 def url(tiny_checkpoint):
     engine = LocalEngine(tiny_checkpoint, readings="torch")

@@ -12,6 +12,15 @@ from facellm.cli import NOTICE
 QUESTION = "What expression does this face show?"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def short():
+    """Toy weights never end an answer by themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("facellm.assistant.LONGEST_ANSWER", 24)
+        patch.setattr("facellm.serve.gateway.chat.LONGEST_ANSWER", 24)
+        yield
+
+
 @pytest.fixture(scope="module")
 def client(toy_url):
     return openai.OpenAI(base_url=f"{toy_url}/v1", api_key="none", max_retries=0)
