@@ -24,7 +24,7 @@ _INVISIBLE = dict.fromkeys([*range(0x0300, 0x0370), *range(0x064B, 0x0653), 0x06
 _APART = re.compile(r"(?<![^\W_])[^\W_](?:[ .\-_*~][^\W_](?![^\W_])){2,64}+")
 _PAIR = re.compile(r"(?<![^\W_])[^\W_](?:[ .\-_*~][^\W_](?![^\W_])){1,64}+")
 _ENDS = re.compile(r"[.?!;。？！；؟।…]+")
-_FRAMES = re.compile(r"[{}\[\]|\"\n\t<>,:]+")
+_FRAMES = re.compile(r"[{}\[\]|\"\n\t<>:]+")
 # A word, or one character of a script without blanks; Devanagari's vowel signs belong to words.
 _NO_BLANKS = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _WORD = re.compile(

@@ -7,7 +7,8 @@ written)::
      "rules": [{"kind": "identity", "unless": ["who is ~2 looking at"], "patterns": ["who is {person} $"]}]}
 
 A match counts unless a pattern of ``unless`` matches anywhere in the same sentence, or one of the
-file's ``negated`` ends right before it. Classes of ``common.json`` are known to every file.
+file's ``negated`` ends right before it. Classes of ``common.json`` are known to every file, and those
+of the file it ``uses``.
 """
 
 from __future__ import annotations
@@ -126,6 +127,8 @@ def _classes(table: Mapping[str, list[str]], known: Mapping[str, Choice]) -> dic
 
 
 def _rules_of(table: dict[str, Any], common: Mapping[str, Choice]) -> list[Rule]:
+    if "uses" in table:
+        common = _classes(_read_file(table["uses"])["classes"], common)
     classes = _classes(table.get("classes", {}), common)
     negated = tuple(parse(text, classes) for text in table.get("negated", ()))
     found = []
