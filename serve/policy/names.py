@@ -12,7 +12,7 @@ import re
 _CAPITAL = r"[A-Z][a-z'’]{1,20}(?:-[A-Z][a-z]{1,20})?"
 _WHO = r"(?:this|that|it|he|she|the (?:person|man|woman|actor|actress|face|singer|boy|girl))"
 _ASKED = re.compile(
-    rf"\b(?:(?:is|isn't|was|be)\s{{1,3}}{_WHO}|{_WHO}(?:'s|’s|\sis|\smust\sbe|\slooks\slike|\sresembles))"
+    rf"\b(?:(?:is|isn't|was|be)\s{{1,3}}{_WHO}|(?:could|might|can)\s{_WHO}\sbe|{_WHO}(?:'s|’s|\sis|\smust\sbe|\slooks\slike|\sresembles))"
     rf"\s{{1,3}}(?:really\s|actually\s|not\s|maybe\s|probably\s)?(?P<name>{_CAPITAL}\s{_CAPITAL})",
     re.IGNORECASE,
 )
