@@ -30,10 +30,8 @@ def test_a_served_clip_is_answered_as_a_local_one(tiny_checkpoint, clip):
     local = ask_clip(FaceAssistant.load(tiny_checkpoint, engine="torch"), open_clip(clip), None)
     part = {"type": "video_url", "video_url": {"url": data_uri(clip, "video/mp4")}}
     body = {"messages": [{"role": "user", "content": [part]}]}
-    cut = {
-        "type": "video_url",
-        "video_url": {"url": data_uri(clip.read_bytes()[:300], "video/mp4")},
-    }
+    begun = data_uri(clip.read_bytes()[:300], "video/mp4")
+    cut = {"type": "video_url", "video_url": {"url": begun}}
 
     async def work():
         engine = LocalEngine(tiny_checkpoint, readings="torch")
