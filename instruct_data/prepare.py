@@ -21,9 +21,9 @@ from numpy.lib.format import open_memmap
 from PIL import Image
 
 from facellm.folders import default_cache, default_data
+from facellm.readers.row import FaceRow
 
 from .readers import open_set, strict
-from .row import FaceRow
 
 SPLITS = ("train", "valid", "test")
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from facellm.context import CITED_GEOMETRY, STRAIGHT_BELOW, round_angle, standing_out
 from facellm.geometry import MEASURES, Geometry
 from facellm.labels import ACTION_UNITS, AU_LEVELS, EXPRESSIONS
+from facellm.readers.row import FaceRow
 from facellm.shown import ShownUnit
 
 from ..corpus.record import Draft
-from ..row import FaceRow
 from .attributes import visible
 
 LARGEST_Z = 4

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..row import FaceRow
+from facellm.readers.row import FaceRow
 
 GENERATED, MANIPULATED = "generated", "manipulated"
 

@@ -36,10 +36,10 @@ from facellm.folders import default_cache
 from facellm.geometry import Geometry
 from facellm.labels import ACTION_UNITS, EXPRESSIONS
 from facellm.prepared import PreparedSet
+from facellm.readers.row import FaceRow, Rejection
 from facellm.votes import published_majority
 
-from ..corpus.record import CorpusFace, Draft, Outcome, Rejection
-from ..row import FaceRow
+from ..corpus.record import CorpusFace, Draft, Outcome
 from .facts import MENTIONED_FROM, shipped_geometry
 from .rectify import RectifyStep, named_shares, unit_shares
 from .rectify_reader import Floats, Rectifier, expression_scores, features, unit_scores

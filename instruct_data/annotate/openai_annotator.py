@@ -19,7 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..corpus.record import Draft, Exchange, Rejection, reject
+from facellm.readers.row import Rejection
+
+from ..corpus.record import Draft, Exchange, reject
 from .checks import check_number
 from .endpoint import Asking, BadReply, Unanswered
 from .facts import Facts, facts_of, shipped_geometry

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facellm.labels import EXPRESSIONS
+from facellm.readers.row import FaceRow
 
-from ..row import FaceRow
 from .config import SourceConfig
 from .record import IMAGE, TASKS, Draft, ImageRef, Message, Record
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facellm.images import load_image
+from facellm.readers.row import FaceRow
 
 from ..readers import open_set
-from ..row import FaceRow
 from .config import PictureBounds
 from .faces import Faces
 from .filters import BLUR_SIZE, longer_side, sharpness

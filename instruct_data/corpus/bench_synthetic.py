@@ -17,9 +17,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from facellm.readers.row import FaceRow
+
 from ..dedupe.bench import made_up
 from ..dedupe.corpus_dedupe import PerceptualDedupe
-from ..row import FaceRow
 from .build import build
 from .config import CorpusConfig, PictureBounds, PluginConfig, QuestionsConfig, SourceConfig
 from .index import find_drops

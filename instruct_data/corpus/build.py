@@ -26,6 +26,7 @@ import torch
 
 from facellm.errors import FaceLLMError
 from facellm.processes import end_with_parent
+from facellm.readers.row import Rejection
 
 from ..readers import READERS
 from .assembly import records_of
@@ -34,7 +35,7 @@ from .finish import finish
 from .folder import CorpusFolder
 from .index import Duplicates, drops_of, make_index, new_dedupe
 from .plugins import read_source
-from .record import Draft, Outcome, Rejection, Step
+from .record import Draft, Outcome, Step
 from .rows import Item, Job, Part, RowStream, first_outcome
 from .shards import ShardWriter
 from .spending import ledger, spenders

@@ -15,8 +15,10 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
+from facellm.readers.row import Rejection
+
 from ..questions import normalise
-from .record import IMAGE, Record, Rejection
+from .record import IMAGE, Record
 
 KEPT = 1024  # digests
 _DIGEST_BITS = 60

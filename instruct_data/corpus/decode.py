@@ -15,8 +15,8 @@ from facellm.clip.picture_frames import natural
 from facellm.errors import FaceLLMError
 from facellm.images import Rgb, load_image
 from facellm.picture_files import PICTURE_ENDINGS
+from facellm.readers.row import FaceRow
 
-from ..row import FaceRow
 from .record import Draft, Outcome, reject
 
 

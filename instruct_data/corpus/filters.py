@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facellm.face import BoundingBox, crop_image, square_around
+from facellm.readers.row import Rejection
 
 from .config import FacesMode, PictureBounds
-from .record import CorpusFace, Draft, Outcome, Rejection, reject
+from .record import CorpusFace, Draft, Outcome, reject
 
 BLUR_SIZE = 48  # pixels; the size of the smallest set
 

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from facellm.atomic import atomic_file, read_json, told_in_words, write_json
 from facellm.errors import FaceLLMError
+from facellm.readers.row import Rejection
 
 from .decode import pixels_of
 from .folder import CorpusFolder
 from .joined import joined, repeated
 from .plugins import DEDUPERS, new_plugin
-from .record import Draft, Outcome, Rejection, reject
+from .record import Draft, Outcome, reject
 from .rows import Item, Job, RowStream
 
 

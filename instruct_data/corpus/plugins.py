@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from facellm.calling import call, find, unknown
 from facellm.errors import FaceLLMError
 
 from .. import annotate
 from ..readers import READERS, NoReader, Read, open_set
-from .calling import call, find, unknown
 from .config import PluginConfig, SourceConfig
 
 _LEAF = "facellm.instruct_data"

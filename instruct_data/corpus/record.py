@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..row import FaceRow
+from facellm.readers.row import FaceRow, Rejection
 
 IMAGE = "<image>"
 TASKS = (
@@ -112,27 +112,6 @@ class Draft:
     exchanges: tuple[Exchange, ...] = ()
     rating: Rating | None = None
     notes: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A row that does not go on: every one stands in ``rejected-*.jsonl`` and in ``counts.json``.
-
-    Attributes:
-        source: Name of the set.
-        key: Key of the row.
-        step: Step that rejected it.
-        reason: Short fixed words, what is counted: ``no face``.
-        detail: What exactly, with value and bound: ``blur 3.1 is under 8``.
-        where: File and line.
-    """
-
-    source: str
-    key: str
-    step: str
-    reason: str
-    detail: str = ""
-    where: str = ""
 
 
 Outcome = Draft | Rejection

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from facellm.errors import FaceLLMError
+from facellm.readers.row import FaceRow
 
 from ..readers import Read
-from ..row import FaceRow
 from .config import CorpusConfig, SourceConfig
 from .plugins import read_source
 from .record import Draft, Outcome, draft_seed

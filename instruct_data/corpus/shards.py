@@ -14,10 +14,11 @@ from typing import IO, Any
 import pyarrow.parquet as pq
 
 from facellm.atomic import atomic_file, read_json, told_in_words, write_json
+from facellm.readers.row import Rejection
 
 from .counts import Counts
 from .folder import CorpusFolder
-from .record import Record, Rejection
+from .record import Record
 from .tables import SCHEMA, from_table, to_json, to_table
 
 GROUP_RECORDS = 2048  # of one row group

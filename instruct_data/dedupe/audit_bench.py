@@ -14,10 +14,10 @@ import numpy as np
 
 from facellm.checkpoint import load_checkpoint
 from facellm.labels import EXPRESSIONS
+from facellm.readers.row import FaceRow
 from facellm.votes import published_majority
 
 from ..readers import open_set
-from ..row import FaceRow
 from .audit_features import LabelledFace, describe
 from .audit_measure import FLIPPED, planted
 from .audit_rows import LeftOut, cut_out

@@ -24,10 +24,10 @@ from facellm.face import BoundingBox, Face, Landmarks
 from facellm.images import load_image
 from facellm.labels import EXPRESSIONS
 from facellm.prepared import PreparedSet
+from facellm.readers.row import FaceRow
 from facellm.votes import published_majority
 
 from ..readers import NoReader, open_set
-from ..row import FaceRow
 from .audit_features import LabelledFace, Rgb
 
 SIDE = 192  # pixels of a crop

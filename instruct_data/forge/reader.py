@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from facellm.errors import FaceLLMError
+from facellm.readers.row import FaceRow
 
-from ..row import FaceRow
 from .families import FAMILIES
 from .store import RECORDS, read_lines, read_manifest
 

@@ -26,10 +26,9 @@ from facellm.images import load_image
 from facellm.labels import split_of
 from facellm.picture_files import pictures_in
 from facellm.prepared import PreparedSet
+from facellm.readers.row import FaceRow, Rejection
 
-from ..corpus.record import Rejection
 from ..readers import Read, open_set
-from ..row import FaceRow
 from .warp import Points, Rgb
 
 SPLITS = ("train", "valid", "test")

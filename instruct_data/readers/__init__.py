@@ -1,98 +1,30 @@
-"""Readers of labelled face sets: ``Reader`` is the door, ``READERS`` the registry.
+"""Every reader a corpus is built from: the core's, dialogues, and what ``build`` itself made.
 
-One module a family of layouts. A reader yields ``row.FaceRow`` in the order of its files, and for a
-row that cannot be used a ``corpus.record.Rejection`` of the step ``read`` that names file and line.
-``sources.SOURCES`` tells what each path has to hold and the set's terms.
-
-Example: ``for row in open_set("rafdb", Path("RAF-DB"), {"aligned": False}): ...``
+Example: ``for row in open_set("venus", Path("VENUS"), {}): ...``
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from facellm.errors import FaceLLMError
+from facellm import readers
+from facellm.readers import NoReader, Read, Reader, strict
 
-from ..corpus.calling import call
 from ..forge.reader import read_forged, read_synth
-from .action_units import read_bp4d, read_disfa
-from .affectnet import read_affectnet
-from .ages import read_fairface, read_morph, read_utkface
-from .celeba import read_celeba
-from .clips import read_crema_d, read_dfew, read_ferv39k, read_mafw, read_raer
-from .fer_csv import read_fer2013, read_ferplus
-from .ffpp import read_ffpp
-from .folders import read_class_folders, read_infer
-from .outcome import Read, strict
-from .parquet_sets import read_face_mask, read_real_vs_stylegan2, read_ytf
-from .plain_csv import read_plain_csv
-from .rafdb import read_rafdb
 from .venus import read_venus
 
 __all__ = ["READERS", "NoReader", "Read", "Reader", "open_set", "strict"]
 
-
-class Reader(Protocol):
-    """Yields rows and rejections of one set; ``FaceLLMError`` for a set that cannot be read."""
-
-    def __call__(self, path: Path, *_: Any, **options: Any) -> Iterator[Read]:
-        """Rows of the set, in the order of its files."""
-        ...
-
-
 READERS: dict[str, Reader] = {
-    "fer2013": read_fer2013,
-    "ferplus": read_ferplus,
-    "utkface": read_utkface,
-    "affectnet": read_affectnet,
-    "rafdb": read_rafdb,
-    "disfa": read_disfa,
-    "bp4d": read_bp4d,
-    "celeba": read_celeba,
-    "morph": read_morph,
-    "ffpp": read_ffpp,
-    "dfew": read_dfew,
-    "crema_d": read_crema_d,
-    "mafw": read_mafw,
-    "ferv39k": read_ferv39k,
-    "raer": read_raer,
-    "infer": read_infer,
+    **readers.READERS,
     "venus": read_venus,
-    "fairface": read_fairface,
-    "real_vs_stylegan2": read_real_vs_stylegan2,
-    "face_mask": read_face_mask,
-    "ytf_landmarks": read_ytf,
-    "class_folders": read_class_folders,
-    "plain_csv": read_plain_csv,
     "forged": read_forged,
     "synth": read_synth,
 }
 
 
-class NoReader(FaceLLMError):
-    """No reader has the name asked for."""
-
-
 def open_set(name: str, path: Path, options: Mapping[str, Any] | None = None) -> Iterator[Read]:
-    """Rows of a set by the name of its reader: the one way in, for configs and commands too.
-
-    Names come from files as well, of a corpus for one, so nothing is imported by them; the user's
-    own ``module:name`` is for configs alone (``corpus.plugins.read_source``).
-
-    Args:
-        name: One of ``READERS``.
-        path: What the reader reads.
-        options: Its further keyword arguments.
-
-    Raises:
-        NoReader: If there is no such reader; the message names the nearest one.
-        FaceLLMError: If it takes other options.
-    """
-    if name not in READERS:
-        near = difflib.get_close_matches(name, READERS, 1)
-        hint = f"; is it {near[0]!r}?" if near else ""
-        raise NoReader(f"no reader {name!r} among {', '.join(READERS)}{hint}")
-    return call(READERS[name], (Path(path),), options or {}, f"reader {name}")
+    """``facellm.readers.open_set`` among all of these readers."""
+    return readers.open_set(name, path, options, READERS)

@@ -32,11 +32,7 @@ from typing import Any
 
 from facellm.errors import FaceLLMError
 from facellm.labels import split_of
-
-from ..corpus.record import Rejection
-from ..row import FaceRow
-from ..tracks.interleave import Codes, Utterance, by_time
-from .outcome import (
+from facellm.readers.outcome import (
     BAD_VALUE,
     HARMFUL,
     NO_VALUE,
@@ -46,9 +42,12 @@ from .outcome import (
     given_or_valid,
     required,
 )
-from .parquet_sets import parquet_columns, parquet_rows
-from .sources import SOURCES
-from .text_files import lines_of
+from facellm.readers.parquet_sets import parquet_columns, parquet_rows
+from facellm.readers.row import FaceRow, Rejection
+from facellm.readers.sources import SOURCES
+from facellm.readers.text_files import lines_of
+
+from ..tracks.interleave import Codes, Utterance, by_time
 
 FIELDS = ("video_id", "segment_id", "conversation")
 TRACKS = {"face": "facial_expression", "body": "body_language"}

@@ -6,13 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from facellm.errors import FaceLLMError
-from facellm.instruct_data.readers.parquet_sets import (
+from facellm.parquet_pictures import KeptGroups, ParquetPictures, RowGroups, split_reference
+from facellm.readers.parquet_sets import (
     VOTE_COLUMNS,
     read_face_mask,
     read_ferplus,
     read_real_vs_stylegan2,
 )
-from facellm.parquet_pictures import KeptGroups, ParquetPictures, RowGroups, split_reference
 
 ROWS = 10
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from facellm.instruct_data.annotate.facts import shipped_geometry
 from facellm.instruct_data.corpus.record import CorpusFace, Draft, draft_seed
-from facellm.instruct_data.row import FaceRow
+from facellm.readers.row import FaceRow
 
 SIDE = 96
 

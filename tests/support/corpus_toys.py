@@ -19,8 +19,8 @@ from facellm.instruct_data.corpus.config import (
     PluginConfig,
     SourceConfig,
 )
-from facellm.instruct_data.corpus.record import Exchange, Rejection
-from facellm.instruct_data.row import FaceRow
+from facellm.instruct_data.corpus.record import Exchange
+from facellm.readers.row import FaceRow, Rejection
 
 SIDE = 40
 

@@ -11,7 +11,8 @@ from facellm.errors import FaceLLMError
 from facellm.instruct_data.annotate.leaks import leaks_in
 from facellm.instruct_data.annotate.openai_annotator import RULES, OpenAIAnnotator
 from facellm.instruct_data.annotate.rating import KEYS, RatingStep, rating_of
-from facellm.instruct_data.corpus.record import Draft, Exchange, Rejection
+from facellm.instruct_data.corpus.record import Draft, Exchange
+from facellm.readers.row import Rejection
 
 SAD = (0, 0, 0, 8, 2, 0, 0, 0, 0, 0)
 TEXT = "The lip corners point down and the inner brows are drawn up."

@@ -16,9 +16,10 @@ from facellm.instruct_data.annotate.rectify_reader import (
     features,
     unit_scores,
 )
-from facellm.instruct_data.corpus.record import Draft, Rejection
+from facellm.instruct_data.corpus.record import Draft
 from facellm.instruct_data.synthetic_readings import sample_reading
 from facellm.labels import ACTION_UNITS, EXPRESSIONS
+from facellm.readers.row import Rejection
 from facellm.reading import UnitReading
 
 PICTURE = np.zeros((SIDE, SIDE, 3), np.uint8)

@@ -20,8 +20,9 @@ from facellm.instruct_data.annotate.text_filters import (
     LengthFilter,
     UnitNameFilter,
 )
-from facellm.instruct_data.corpus.record import Draft, Exchange, Rejection
+from facellm.instruct_data.corpus.record import Draft, Exchange
 from facellm.labels import FACS
+from facellm.readers.row import Rejection
 
 ALL = (
     ContradictionFilter(),

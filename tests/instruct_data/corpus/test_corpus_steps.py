@@ -34,8 +34,8 @@ from facellm.instruct_data.corpus.record import (
 from facellm.instruct_data.corpus.steps import Annotate, new_steps, run_steps
 from facellm.instruct_data.corpus.wording_step import Templates
 from facellm.instruct_data.questions import is_withheld, normalise
-from facellm.instruct_data.row import FaceRow
 from facellm.landmarks import LandmarkNet
+from facellm.readers.row import FaceRow
 from facellm.refine import whole_picture_face, whole_picture_faces
 
 WEIGHTS = files("facellm").joinpath("weights/landmarks.safetensors")

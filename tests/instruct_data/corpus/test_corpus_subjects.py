@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from facellm.instruct_data.corpus.assembly import row_labels
-from facellm.instruct_data.row import FaceRow
+from facellm.readers.row import FaceRow
 
 
 def test_the_same_person_has_one_digest_and_no_name():

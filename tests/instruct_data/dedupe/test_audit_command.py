@@ -147,9 +147,8 @@ def test_a_picture_of_a_corpus_is_audited_once_and_cut_by_its_box(tmp_path):
 
 
 def test_pictures_inside_a_sets_own_file_are_found_by_its_reader(tmp_path, monkeypatch):
-    from facellm.instruct_data.corpus.record import Rejection
     from facellm.instruct_data.readers import READERS
-    from facellm.instruct_data.row import FaceRow
+    from facellm.readers.row import FaceRow, Rejection
 
     Image.fromarray(face("sadness", 1)).save(tmp_path / "p.png")
     data = (tmp_path / "p.png").read_bytes()

@@ -7,9 +7,10 @@ from facellm.errors import FaceLLMError
 from facellm.instruct_data.corpus.config import SourceConfig
 from facellm.instruct_data.corpus.plugins import read_source
 from facellm.instruct_data.forge.sources import Options, open_sources
-from facellm.instruct_data.readers import READERS, emotion_codes, open_set
-from facellm.instruct_data.readers.sources import SOURCES
+from facellm.instruct_data.readers import READERS, open_set
 from facellm.labels import EXPRESSIONS
+from facellm.readers import emotion_codes
+from facellm.readers.sources import SOURCES
 
 
 def test_every_reader_stands_in_the_table_of_sources_with_terms():

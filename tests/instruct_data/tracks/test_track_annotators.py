@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from facellm.errors import FaceLLMError
 from facellm.instruct_data.corpus.record import Draft, draft_seed
 from facellm.instruct_data.readers import open_set
-from facellm.instruct_data.readers.emotion_codes import RAER
-from facellm.instruct_data.row import FaceRow
 from facellm.instruct_data.tracks import ANNOTATORS
 from facellm.instruct_data.tracks.academic import (
     context_text,
@@ -19,6 +17,8 @@ from facellm.instruct_data.tracks.academic import (
     evidence_of,
 )
 from facellm.instruct_data.tracks.interleave import parse
+from facellm.readers.emotion_codes import RAER
+from facellm.readers.row import FaceRow
 
 
 def study(behaviour, key="raer/a", **notes):

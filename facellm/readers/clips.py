@@ -24,10 +24,8 @@ from pathlib import Path
 
 from facellm.errors import FaceLLMError
 from facellm.labels import MAX_AGE, split_of
-
-from ..row import FaceRow
-from .emotion_codes import CREMA_D, DFEW, FERV39K, MAFW, RAER
-from .outcome import (
+from facellm.readers.emotion_codes import CREMA_D, DFEW, FERV39K, MAFW, RAER
+from facellm.readers.outcome import (
     BAD_LABEL,
     NO_COUNTERPART,
     VIDEOS,
@@ -40,8 +38,9 @@ from .outcome import (
     outcomes,
     required,
 )
-from .sources import SOURCES
-from .text_files import Line, column_lines, csv_lines
+from facellm.readers.row import FaceRow
+from facellm.readers.sources import SOURCES
+from facellm.readers.text_files import Line, column_lines, csv_lines
 
 GIVEN = ("train", "test")
 

@@ -17,9 +17,7 @@ from typing import Protocol, TypeVar
 
 from facellm.errors import FaceLLMError
 from facellm.labels import split_of
-
-from ..corpus.record import Rejection
-from ..row import FaceRow
+from facellm.readers.row import FaceRow, Rejection
 
 Read = FaceRow | Rejection
 

@@ -5,8 +5,8 @@ from face_trees import parted, picture, text
 
 from facellm.errors import FaceLLMError
 from facellm.instruct_data.readers import open_set
-from facellm.instruct_data.readers.celeba import ATTRIBUTES, JUDGEMENTS
 from facellm.labels import split_of
+from facellm.readers.celeba import ATTRIBUTES, JUDGEMENTS
 
 
 def raf_tree(folder, *lines, manual=("0", "2", "3")):

@@ -14,7 +14,7 @@ from shared_data import DATA, needs
 
 from facellm.errors import FaceLLMError
 from facellm.instruct_data.readers import open_set, strict
-from facellm.instruct_data.readers.parquet_sets import VOTE_COLUMNS
+from facellm.readers.parquet_sets import VOTE_COLUMNS
 
 needs_data = needs("ferplus.parquet")
 IMAGE = {"bytes": b"RIFF", "path": None}

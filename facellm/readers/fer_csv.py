@@ -20,13 +20,20 @@ import numpy as np
 from PIL import Image
 
 from facellm.labels import EXPRESSIONS
-
-from ..row import FaceRow
-from . import parquet_sets
-from .emotion_codes import FER2013
-from .outcome import BAD_VALUE, NO_LABEL, NOT_A_FACE, BadRow, Read, outcomes, required
-from .sources import SOURCES
-from .text_files import Line, csv_lines, side_by_side
+from facellm.readers import parquet_sets
+from facellm.readers.emotion_codes import FER2013
+from facellm.readers.outcome import (
+    BAD_VALUE,
+    NO_LABEL,
+    NOT_A_FACE,
+    BadRow,
+    Read,
+    outcomes,
+    required,
+)
+from facellm.readers.row import FaceRow
+from facellm.readers.sources import SOURCES
+from facellm.readers.text_files import Line, csv_lines, side_by_side
 
 SIDE = 48  # pixels
 USAGE = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}

@@ -21,11 +21,10 @@ from pathlib import Path
 
 from facellm.errors import FaceLLMError
 from facellm.labels import ACTION_UNITS, split_of
-
-from ..row import FaceRow
-from .outcome import NO_LABEL, BadRow, Read, existing, listed, outcomes, required
-from .sources import SOURCES
-from .text_files import Line, csv_lines, lines_of, side_by_side
+from facellm.readers.outcome import NO_LABEL, BadRow, Read, existing, listed, outcomes, required
+from facellm.readers.row import FaceRow
+from facellm.readers.sources import SOURCES
+from facellm.readers.text_files import Line, csv_lines, lines_of, side_by_side
 
 DISFA_UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 DISFA_STRONGEST = 5

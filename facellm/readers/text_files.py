@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facellm.errors import FaceLLMError
-
-from .outcome import BAD_LABEL, BAD_VALUE, NO_VALUE, BadRow
+from facellm.readers.outcome import BAD_LABEL, BAD_VALUE, NO_VALUE, BadRow
 
 EMPTY = frozenset({"", "null", "nan", "none", "n/a"})
 

@@ -21,12 +21,11 @@ from typing import Any
 
 from facellm.errors import FaceLLMError
 from facellm.labels import ACTION_UNITS, EXPRESSIONS, MAX_AGE, split_of
-
-from ..row import FaceRow
-from .emotion_codes import WORDS
-from .outcome import BAD_LABEL, NO_LABEL, BadRow, Read, existing, outcomes
-from .sources import SOURCES
-from .text_files import Line, csv_lines
+from facellm.readers.emotion_codes import WORDS
+from facellm.readers.outcome import BAD_LABEL, NO_LABEL, BadRow, Read, existing, outcomes
+from facellm.readers.row import FaceRow
+from facellm.readers.sources import SOURCES
+from facellm.readers.text_files import Line, csv_lines
 
 TEXTS = ("subject", "group", "behaviour")
 YES_NO = ("male", "mask", "fake")

@@ -20,10 +20,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..row import FaceRow
-from .outcome import Read, existing, outcomes, required
-from .sources import SOURCES
-from .text_files import Line, check_columns, column_lines, csv_lines, lines_of, side_by_side
+from facellm.readers.outcome import Read, existing, outcomes, required
+from facellm.readers.row import FaceRow
+from facellm.readers.sources import SOURCES
+from facellm.readers.text_files import (
+    Line,
+    check_columns,
+    column_lines,
+    csv_lines,
+    lines_of,
+    side_by_side,
+)
 
 ATTRIBUTES = (
     "5_o_Clock_Shadow",

@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facellm.errors import FaceLLMError
-
-from ..row import FaceRow
-from .outcome import BAD_LABEL, VIDEOS, BadRow, Read, listed, outcomes, required
-from .sources import SOURCES
+from facellm.readers.outcome import BAD_LABEL, VIDEOS, BadRow, Read, listed, outcomes, required
+from facellm.readers.row import FaceRow
+from facellm.readers.sources import SOURCES
 
 FAMILIES = {
     "Deepfakes": "face_swap",

@@ -16,11 +16,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..row import FaceRow
-from .emotion_codes import RAF_DB
-from .outcome import BAD_LABEL, BadRow, Read, existing, given_or_valid, outcomes, required
-from .sources import SOURCES
-from .text_files import Line, column_lines, lines_of
+from facellm.readers.emotion_codes import RAF_DB
+from facellm.readers.outcome import (
+    BAD_LABEL,
+    BadRow,
+    Read,
+    existing,
+    given_or_valid,
+    outcomes,
+    required,
+)
+from facellm.readers.row import FaceRow
+from facellm.readers.sources import SOURCES
+from facellm.readers.text_files import Line, column_lines, lines_of
 
 GENDERS = {"0": True, "1": False, "2": None}  # apparent male
 GROUPS = {"0": "Caucasian", "1": "African-American", "2": "Asian"}

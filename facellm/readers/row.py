@@ -1,4 +1,4 @@
-"""FaceRow: one labelled picture, clip or dialogue as a reader hands it over.
+"""FaceRow: a labelled picture, clip or dialogue as a reader hands it over; Rejection: a bad one.
 
 Every set keeps its own labels; a label a set does not have stays ``None`` and is never guessed.
 Sentinels of a set (AffectNet's valence of -2, an action unit of 999) are ``None`` too.
@@ -99,3 +99,24 @@ class FaceRow:
             return self.path.read_bytes()
         except OSError as error:
             raise FaceLLMError(f"{self.where}: {self.path}: {error.strerror}") from error
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A row that does not go on: every one stands in ``rejected-*.jsonl`` and in ``counts.json``.
+
+    Attributes:
+        source: Name of the set.
+        key: Key of the row.
+        step: Step that rejected it.
+        reason: Short fixed words, what is counted: ``no face``.
+        detail: What exactly, with value and bound: ``blur 3.1 is under 8``.
+        where: File and line.
+    """
+
+    source: str
+    key: str
+    step: str
+    reason: str
+    detail: str = ""
+    where: str = ""

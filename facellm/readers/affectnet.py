@@ -29,9 +29,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..row import FaceRow
-from .emotion_codes import AFFECTNET, AFFECTNET_NO_FACE
-from .outcome import (
+from facellm.readers.emotion_codes import AFFECTNET, AFFECTNET_NO_FACE
+from facellm.readers.outcome import (
     BAD_LABEL,
     BAD_VALUE,
     NO_COUNTERPART,
@@ -46,8 +45,9 @@ from .outcome import (
     outcomes,
     required,
 )
-from .sources import SOURCES
-from .text_files import Line, csv_lines
+from facellm.readers.row import FaceRow
+from facellm.readers.sources import SOURCES
+from facellm.readers.text_files import Line, csv_lines
 
 MISSING = "-2"
 BOX = ("face_x", "face_y", "face_width", "face_height")

@@ -17,12 +17,19 @@ from typing import Any
 
 from facellm.errors import FaceLLMError
 from facellm.labels import split_of
-
-from ..row import FaceRow
-from .emotion_codes import WORDS
-from .outcome import PICTURES, NamedFile, Read, given_or_valid, listed, outcomes, required
-from .plain_csv import read_plain_csv
-from .sources import SOURCES
+from facellm.readers.emotion_codes import WORDS
+from facellm.readers.outcome import (
+    PICTURES,
+    NamedFile,
+    Read,
+    given_or_valid,
+    listed,
+    outcomes,
+    required,
+)
+from facellm.readers.plain_csv import read_plain_csv
+from facellm.readers.row import FaceRow
+from facellm.readers.sources import SOURCES
 
 SPLIT_NAMES = {
     "train": "train",

@@ -19,10 +19,8 @@ from pathlib import Path
 
 from facellm.errors import FaceLLMError
 from facellm.labels import MAX_AGE, split_of
-
-from ..row import FaceRow
-from . import parquet_sets
-from .outcome import (
+from facellm.readers import parquet_sets
+from facellm.readers.outcome import (
     BAD_LABEL,
     BAD_VALUE,
     PICTURES,
@@ -35,8 +33,9 @@ from .outcome import (
     outcomes,
     required,
 )
-from .sources import SOURCES
-from .text_files import Line, csv_lines
+from facellm.readers.row import FaceRow
+from facellm.readers.sources import SOURCES
+from facellm.readers.text_files import Line, csv_lines
 
 UTK_NAME = re.compile(r"(\d+)_([01])_([0-4])_(\d+)\.jpg(\.chip\.jpg)?", re.IGNORECASE)
 UTK_GROUPS = ("white", "black", "asian", "indian", "other")

@@ -17,9 +17,7 @@ import pyarrow.parquet as pq
 
 from facellm.errors import FaceLLMError
 from facellm.labels import EXPRESSIONS, MAX_AGE, split_of
-
-from ..row import FaceRow
-from .outcome import (
+from facellm.readers.outcome import (
     BAD_LABEL,
     BAD_VALUE,
     IN_EVALUATION,
@@ -30,8 +28,9 @@ from .outcome import (
     given_or_valid,
     outcomes,
 )
-from .sources import SOURCES
-from .text_files import check_columns
+from facellm.readers.row import FaceRow
+from facellm.readers.sources import SOURCES
+from facellm.readers.text_files import check_columns
 
 VOTE_COLUMNS = (*(f"votes_{name}" for name in EXPRESSIONS), "votes_unknown", "votes_NF")
 BATCH = 128  # rows held at once
