@@ -48,6 +48,7 @@ class FaceLLMForVllm(nn.Module, SupportsMultiModal, SupportsLoRA, SupportsPP):
     """See the module docstring."""
 
     requires_raw_input_tokens = True  # readouts are known by the tokens of their prompt
+    allow_patterns_overrides = ("model*.safetensors",)  # other networks lie beside it
 
     @classmethod
     def get_placeholder_str(cls, modality: str, i: int) -> str:
