@@ -54,7 +54,9 @@ def merged_stream(
         config: dict[str, Any] = json.loads((adapter / ADAPTER_CONFIG).read_text())
         scale = config["lora_alpha"] / config["r"]
     except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        raise FaceLLMError(f"{adapter / ADAPTER_CONFIG}: not an adapter's config: {error}") from error
+        raise FaceLLMError(
+            f"{adapter / ADAPTER_CONFIG}: not an adapter's config: {error}"
+        ) from error
     used = [name for name in UNSUPPORTED if config.get(name)]
     if used:
         raise FaceLLMError(f"{adapter}: cannot be merged while loading, {used[0]} is set")

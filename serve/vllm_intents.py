@@ -42,9 +42,7 @@ class Intents(AdapterLogitsProcessor):
         """It changes what is likeliest."""
         return False
 
-    def new_req_logits_processor(
-        self, params: Any
-    ) -> Callable[[list[int], Tensor], Tensor] | None:
+    def new_req_logits_processor(self, params: Any) -> Callable[[list[int], Tensor], Tensor] | None:
         """The bounds of one request; None where it asks for none."""
         asked = (params.extra_args or {}).get(ARGUMENT)
         return None if asked is None else OneAnswer(asked)

@@ -103,7 +103,9 @@ class FaceMultiModalProcessor(BaseMultiModalProcessor[FaceProcessingInfo]):
     def _get_mm_fields_config(
         self, hf_inputs: BatchFeature, hf_processor_mm_kwargs: Mapping[str, object]
     ) -> Mapping[str, MultiModalFieldConfig]:
-        return {name: MultiModalFieldConfig.batched(IMAGE) for name in ("pixel_values", "landmarks")}
+        return {
+            name: MultiModalFieldConfig.batched(IMAGE) for name in ("pixel_values", "landmarks")
+        }
 
     def _get_prompt_updates(
         self, mm_items: Any, hf_processor_mm_kwargs: Mapping[str, object], out_mm_kwargs: Any
