@@ -1,7 +1,7 @@
 """A LoRA adapter merged into weights while they are loaded, tensor by tensor.
 
-``facellm.adapter_file.merge_adapter`` needs the whole model at once; an engine that shards and fuses
-tensors as they come needs them merged before. The sums are the same, in float32:
+``facellm.adapter_file.merge_adapter`` needs the whole model at once; an engine that shards and
+fuses tensors as they come needs them merged before. The sums are the same, in float32:
 ``W + (alpha / r) B A``.
 """
 

@@ -240,12 +240,10 @@ def done_steps(todo: Sequence[Step], noted: Sequence[str]) -> list[str]:
 
 
 def check_place(folder: Path, note: dict, wanted_gb: int) -> None:
-    """Refuse a folder that is something else, a Python that is too old, a disk that is too full."""
-    if sys.version_info < (3, 11):
-        raise FaceLLMError(f"vLLM needs Python 3.11 or newer, this is {sys.version.split()[0]}")
-    if folder.exists() and not note and any(folder.iterdir()):
-        if not (folder / "pyvenv.cfg").is_file():
-            raise FaceLLMError(f"{folder}: holds something else; name another folder")
+    """Refuse a folder that is something else, and a disk that is too full."""
+    ours = note or (folder / "pyvenv.cfg").is_file()
+    if folder.exists() and not ours and any(folder.iterdir()):
+        raise FaceLLMError(f"{folder}: holds something else; name another folder")
     there = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(there).free / 2**30
     if not note and free < wanted_gb:

@@ -102,8 +102,14 @@ class VllmEngine:
         return other
 
     async def start(self) -> None:
-        """See ``ServingEngine``; takes a minute, most of it imports."""
+        """See ``ServingEngine``; takes a minute, most of it imports.
+
+        A first reading is taken, of a grey square: it warms up what is slow the first time, and
+        shows that readings work before somebody asks for one.
+        """
         await self.server.start()
+        side = self._processor.crop_size
+        await self.logprobs([FacePart(np.full((side, side, 3), 128, np.uint8))])
         version = (await self._ask("GET", "/version")).get("version", "?")
         where = "a GPU" if self.options.gpu else "the CPU"
         self.detail = f"vllm {version} on {where}"
