@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from facellm.adapter_file import ADAPTER, ADAPTER_CONFIG, adapter_base
+from facellm.adapter_file import (
+    ADAPTER,
+    ADAPTER_CONFIG,
+    check_base,
+    folder_language_digest,
+)
 from facellm.checkpoint import CONFIG, NEEDED, check_config
 from facellm.errors import FaceLLMError
 
@@ -25,6 +30,7 @@ BLOCK = 32  # tokens of a cache block on a CPU: vLLM's 128 is longer than most o
 INTENTS = "facellm.serve.vllm_intents:Intents"
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
+    "PYTHONSAFEPATH": "1",  # a checkout one happens to stand in is not where packages are found
     "TOKENIZERS_PARALLELISM": "false",
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "0",
     "VLLM_LOGGING_LEVEL": "WARNING",
@@ -140,12 +146,9 @@ def adapter_flags(folder: Path, adapters: Mapping[str, Path]) -> list[str]:
     if own.is_dir():
         known[MODEL] = own.resolve()
         flags += ["--served-model-name", BASE, "--hf-overrides", '{"merge_adapter": false}']
-    digests = {name: adapter_base(path)[1] for name, path in known.items()}
-    told = {digest for digest in digests.values() if digest}
-    if len(told) > 1:
-        raise FaceLLMError(
-            f"adapters of different bases: {', '.join(f'{n} {d[:16]}' for n, d in digests.items())}"
-        )
+    base = folder_language_digest(folder)
+    for path in known.values():
+        check_base(path, str(folder), base)
     rank = max(adapter_rank(path) for path in known.values())
     if rank > RANKS[-1]:
         raise FaceLLMError(f"an adapter of rank {rank}, vLLM takes {RANKS[-1]} at most")

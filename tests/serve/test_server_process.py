@@ -114,7 +114,7 @@ def test_a_server_that_keeps_ending_stays_down_and_says_so():
         assert server._watcher is not None
         await asyncio.wait_for(asyncio.shield(server._watcher), 15)
         assert server.started == 1 + QUICK.restarts
-        with pytest.raises(EngineDown, match="2 times in a row.*no memory left"):
+        with pytest.raises(EngineDown, match=r"2 times in a row.*no memory left"):
             server.check()
         await server.close()
 
