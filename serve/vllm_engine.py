@@ -190,11 +190,14 @@ class VllmEngine:
         self.server.check()
         try:
             response = await self.server.client.request(method, path, json=request)
-            if response.is_error:
-                raise refusal(response)
-            return response.json()
-        except (httpx.HTTPError, ValueError) as error:
+        except httpx.HTTPError as error:
             raise EngineDown(f"the engine broke off: {error!r}") from error
+        if response.is_error:
+            raise refusal(response)
+        try:
+            return response.json()
+        except ValueError as error:
+            raise EngineDown(f"the engine sent no JSON: {error}") from error
 
 
 def refusal(response: httpx.Response) -> FaceLLMError:

@@ -157,14 +157,14 @@ def stream_tokens(line: str) -> tuple[list[int], str | None] | None:
         return None
     try:
         record = json.loads(line[len("data:") :])
-        if "error" in record:
-            raise EngineDown(f"vLLM: {record['error'].get('message', record['error'])}")
-        if not record["choices"]:
-            return None
-        choice = record["choices"][0]
-        finish = choice["finish_reason"]
-        if finish not in (None, "stop", "length"):
-            raise EngineDown(f"vLLM ended the answer: {finish}")
-        return list(choice["token_ids"] or ()), finish
+        failed = record.get("error")
+        choice = None if failed or not record["choices"] else record["choices"][0]
+        found = ([], None) if choice is None else (choice["token_ids"], choice["finish_reason"])
+        tokens, finish = list(found[0] or ()), found[1]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineDown(f"vLLM sent a line that cannot be read ({error!r})") from error
+    if failed:
+        raise EngineDown(f"vLLM: {failed.get('message') if isinstance(failed, dict) else failed}")
+    if finish not in (None, "stop", "length"):
+        raise EngineDown(f"vLLM ended the answer: {finish}")
+    return None if choice is None else (tokens, finish)

@@ -148,7 +148,7 @@ def test_a_copied_package_can_be_imported_and_keeps_its_entry_point(tmp_path):
     assert (place / "facellm" / "model.py").is_file()
     assert not (place / "facellm" / "weights").exists()
     (found,) = metadata.distributions(name="facellm", path=[str(place)])
-    assert found.entry_points.select(group="vllm.general_plugins")
+    assert found.entry_points.select(group="console_scripts")
 
 
 def test_the_plugin_loads_without_vllm():

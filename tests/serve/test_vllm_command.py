@@ -3,12 +3,14 @@
 import json
 import shutil
 import sys
-from importlib import metadata
+import tomllib
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from facellm.checkpoint import SHIPPED
+from facellm.cli import resolve
 from facellm.errors import FaceLLMError
 from facellm.serve.plugin import register
 from facellm.serve.vllm_command import VllmOptions, command, environment
@@ -71,18 +73,20 @@ def test_an_adapter_is_served_beside_the_weights_own(tmp_path):
     assert value(found, "--max-lora-rank") == "16"
 
 
-def test_weights_without_an_adapter_keep_their_name(tiny_checkpoint, tmp_path):
+def test_an_adapter_with_a_file_missing_is_named(tiny_checkpoint, tmp_path):
     mine = tmp_path / "mine"
     shutil.copytree(SHIPPED / "adapter", mine)
     (mine / "adapter_model.safetensors").unlink()
-    with pytest.raises(FaceLLMError, match="adapter_model.safetensors missing"):
+    with pytest.raises(FaceLLMError, match=r"adapter_model\.safetensors missing"):
         command(PYTHON, tiny_checkpoint, VllmOptions(adapters={"mine": mine}))
 
 
 def test_an_adapter_of_another_base_is_refused(tiny_checkpoint, tmp_path):
     mine = tmp_path / "mine"
     shutil.copytree(SHIPPED / "adapter", mine)
-    with pytest.raises(FaceLLMError, match="not of"):
+    file = mine / "adapter_model.safetensors"
+    save_file(load_file(file), file, {"base_sha256": "0" * 64, "base_name": "another"})
+    with pytest.raises(FaceLLMError, match="an adapter of another"):
         command(PYTHON, tiny_checkpoint, VllmOptions(adapters={"mine": mine}))
 
 
@@ -106,6 +110,7 @@ def test_a_folder_without_weights_is_refused(tmp_path):
         command(PYTHON, tmp_path, VllmOptions())
 
 
-def test_vllm_finds_the_plugin_by_its_entry_point():
-    (found,) = metadata.entry_points(group="vllm.general_plugins", name="facellm")
-    assert found.load() is register
+def test_the_plugin_is_an_entry_point_of_vllms_group():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    place = project["entry-points"]["vllm.general_plugins"]["facellm"]
+    assert resolve(place) is register

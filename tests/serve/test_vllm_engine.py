@@ -13,6 +13,7 @@ import pytest
 from facellm.checkpoint import load_processor
 from facellm.conversation import FacePart, TextPart, Turn
 from facellm.errors import FaceLLMError
+from facellm.labels import QUERIES
 from facellm.serve.engines import Bounds, EngineDown, Piece
 from facellm.serve.server_process import Patience, ServerProcess
 from facellm.serve.vllm_command import VllmOptions
@@ -123,6 +124,10 @@ def test_a_reading_that_is_none_is_never_taken_for_one(new_engine):
     crop = np.zeros((96, 96, 3), np.uint8)
 
     async def story() -> None:
+        tables = await engine.logprobs([FacePart(crop), FacePart(crop)])
+        assert [table.shape for table in tables] == [(2, len(query.labels)) for query in QUERIES]
+        np.testing.assert_allclose(np.exp(tables[0]), 1 / 8, rtol=1e-5)
+        Path(f"{engine.server._socket}.blind").touch()
         with pytest.raises(EngineDown, match="without log-probabilities"):
             await engine.logprobs([FacePart(crop), FacePart(crop)])
         assert [table.shape[0] for table in await engine.logprobs([])][:2] == [0, 0]
@@ -132,9 +137,9 @@ def test_a_reading_that_is_none_is_never_taken_for_one(new_engine):
 
 def test_a_request_that_is_refused_is_the_requests_fault(new_engine):
     engine = new_engine()
-    engine.model = "unknown"
 
     async def story() -> None:
+        engine.model = "unknown"
         with pytest.raises(FaceLLMError, match="refused the request: no such model") as caught:
             await pieces(engine)
         assert not isinstance(caught.value, EngineDown)

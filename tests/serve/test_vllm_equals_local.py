@@ -37,7 +37,7 @@ def astronaut_crops(size: int) -> np.ndarray:
 
     from facellm.face import Square, crop_image
 
-    face = crop_image(astronaut(), Square(150.0, 5.0, 150.0), size)
+    face = crop_image(astronaut(), Square(150.0, 40.0, 150.0), size)
     return np.stack([face, face[:, ::-1], np.full_like(face, 120), face // 3])
 
 

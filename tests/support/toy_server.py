@@ -2,10 +2,12 @@
 
 ``python toy_server.py SOCKET MODE...``: modes are ``never-ready``, ``fails`` (ends at once, with a
 word on stderr), ``slow`` (a second between tokens), ``family`` (starts a child that writes its pid
-beside the socket), ``broken`` (500 to every request) and ``odd`` (lines that are no JSON).
+beside the socket), ``broken`` (500 to every answer) and ``odd`` (lines that are no JSON). A file
+``SOCKET.blind`` makes it forget log-probabilities.
 """
 
 import json
+import math
 import os
 import socketserver
 import subprocess
@@ -13,8 +15,17 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler
 
+from facellm.labels import QUERIES
+
 SOCKET, MODES = sys.argv[1], sys.argv[2:]
 TOKENS = [[45], [300, 301], [302]]
+
+
+def even_table() -> list[dict[str, float]]:
+    """A reading that knows nothing: every label of a query is as likely as the others."""
+    sizes = [len(query.labels) for query in QUERIES for _ in query.labels]
+    values = [-math.log(size * len(QUERIES)) for size in sizes]
+    return [{"token_id": index, "logprob": value} for index, value in enumerate(values)]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -39,14 +50,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        if "broken" in MODES:
+        if "broken" in MODES and asked.get("stream"):
             self.answer(500, {"error": {"message": "EngineCore is dead"}})
         elif asked["model"] == "unknown":
             self.answer(404, {"error": {"message": "no such model"}})
         elif asked.get("stream"):
             self.stream()
         else:
-            self.answer(200, {"choices": [{"token_ids": [45], "finish_reason": "length"}]})
+            choice = {"token_ids": [45], "finish_reason": "length"}
+            if "logprobs" in asked["sampling_params"] and not os.path.exists(f"{SOCKET}.blind"):
+                choice["logprobs"] = {"content": [{"top_logprobs": even_table()}]}
+            self.answer(200, {"choices": [choice]})
 
     def stream(self) -> None:
         self.send_response(200)
