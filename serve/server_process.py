@@ -35,7 +35,7 @@ from .engines import EngineDown
 GUARD = Path(__file__).with_name("child_guard.py")
 SOCKET = "{socket}"  # in a command: where the server shall listen
 LOOK = 0.2  # seconds between two looks whether it is ready
-SETTLED = 3600.0  # seconds of work after which an end is no longer one of a row
+SETTLED = 600.0  # seconds of work after which an end is no longer one of a row
 TAIL = 3000  # characters of the log that a message may quote
 logger = logging.getLogger(__name__)
 
