@@ -17,7 +17,7 @@ from facellm.adapter_file import (
     check_base,
     folder_language_digest,
 )
-from facellm.checkpoint import CONFIG, NEEDED, check_config
+from facellm.checkpoint import CONFIG, NEEDED, WEIGHTS, check_config
 from facellm.errors import FaceLLMError
 
 from .server_process import SOCKET
@@ -26,6 +26,7 @@ from .vllm_requests import N_LABELS
 MODEL = "facellm"  # name of the weights, their own adapter included
 BASE = "facellm-base"  # of the weights without it, where adapters are given
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM allocates
+SHARDS = "model.safetensors.index.json"  # of weights in several files
 BLOCK = 32  # tokens of a cache block on a CPU: vLLM's 128 is longer than most of our prompts
 INTENTS = "facellm.serve.vllm_intents:Intents"
 ENVIRONMENT = {
@@ -55,6 +56,7 @@ class VllmOptions:
             of the local engine, and bfloat16 on a GPU.
         faces: Most faces of a prompt.
         together: Most requests that are worked on at a time.
+        context: Most tokens of a prompt and its answer, where the weights take more.
         cache_gb: Key-value cache on a CPU, GiB.
         adapters: Name -> folder of a PEFT adapter trained on the base of these weights.
         extra: Flags handed to ``vllm serve`` as they are: ``("--tensor-parallel-size", "2")``.
@@ -64,6 +66,7 @@ class VllmOptions:
     dtype: str | None = None
     faces: int = 16
     together: int = 32
+    context: int = 8192
     cache_gb: int = 1
     adapters: Mapping[str, Path] = field(default_factory=dict)
     extra: tuple[str, ...] = ()
@@ -75,7 +78,7 @@ def command(python: Path, folder: Path, options: VllmOptions) -> list[str]:
     Raises:
         FaceLLMError: If the folder is no checkpoint, or an adapter none of its base.
     """
-    longest = context_length(folder)
+    longest = context_length(folder, options)
     limits = {"image": options.faces, "video": 0, "audio": 0}
     fixed = {
         "--uds": SOCKET,
@@ -118,16 +121,24 @@ def environment(python: Path, options: VllmOptions) -> dict[str, str]:
     return found
 
 
-def context_length(folder: Path) -> int:
-    """Tokens the language model of a checkpoint takes."""
-    missing = [name for name in NEEDED if not (folder / name).exists()]
-    if missing and not (folder / "model.safetensors.index.json").exists():
-        raise FaceLLMError(f"{folder}: not a facellm checkpoint, {', '.join(missing)} missing")
+def context_length(folder: Path, options: VllmOptions) -> int:
+    """Most tokens of a prompt and its answer.
+
+    Raises:
+        FaceLLMError: If the folder is no checkpoint.
+    """
+    missing = {name for name in NEEDED if not (folder / name).is_file()}
+    if (folder / SHARDS).is_file():
+        missing.discard(WEIGHTS)
+    if missing:
+        raise FaceLLMError(
+            f"{folder}: not a facellm checkpoint, {', '.join(sorted(missing))} missing"
+        )
     check_config(folder / CONFIG)
     found = json.loads((folder / CONFIG).read_text())["text_config"].get("max_position_embeddings")
     if not isinstance(found, int) or found < 1:
         raise FaceLLMError(f"{folder / CONFIG}: text_config.max_position_embeddings is {found!r}")
-    return found
+    return min(found, options.context)
 
 
 def adapter_flags(folder: Path, adapters: Mapping[str, Path]) -> list[str]:

@@ -81,7 +81,7 @@ class VllmEngine:
         self.model, self.detail = MODEL, "vllm, not started"
         self._processor, self._folder = processor, folder
         self._python = python or needed_python()
-        self._longest = context_length(folder)
+        self._longest = context_length(folder, self.options)
         self.server = ServerProcess(
             command(self._python, folder, self.options),
             environment(self._python, self.options),

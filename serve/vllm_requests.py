@@ -158,13 +158,15 @@ def stream_tokens(line: str) -> tuple[list[int], str | None] | None:
     try:
         record = json.loads(line[len("data:") :])
         failed = record.get("error")
-        choice = None if failed or not record["choices"] else record["choices"][0]
-        found = ([], None) if choice is None else (choice["token_ids"], choice["finish_reason"])
-        tokens, finish = list(found[0] or ()), found[1]
+        choices = () if failed else record["choices"]
+        found = [(list(one["token_ids"] or ()), one["finish_reason"]) for one in choices]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EngineDown(f"vLLM sent a line that cannot be read ({error!r})") from error
     if failed:
         raise EngineDown(f"vLLM: {failed.get('message') if isinstance(failed, dict) else failed}")
+    if not found:
+        return None
+    tokens, finish = found[0]
     if finish not in (None, "stop", "length"):
         raise EngineDown(f"vLLM ended the answer: {finish}")
-    return None if choice is None else (tokens, finish)
+    return tokens, finish

@@ -10,7 +10,9 @@ import pytest
 
 from facellm.errors import FaceLLMError
 from facellm.serve import setup_environment as setup
-from facellm.serve.setup_environment import Step, Wish, main, serving_python, set_up, steps
+from facellm.serve import setup_steps
+from facellm.serve.setup_environment import Wish, main, serving_python, set_up
+from facellm.serve.setup_steps import Step, steps
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def test_facellm_comes_without_its_dependencies():
 
 
 def test_the_pins_are_those_of_the_package():
-    assert setup.TORCH in setup.requirements()
+    assert setup_steps.TORCH in setup_steps.requirements()
 
 
 def test_dry_run_only_speaks(tmp_path, said):
@@ -134,17 +136,17 @@ def test_without_an_environment_the_command_is_named(monkeypatch, tmp_path):
 def test_the_record_makes_vllm_a_distribution(tmp_path):
     place = tmp_path / "lib" / "python3.11" / "site-packages"
     place.mkdir(parents=True)
-    setup.record_vllm(tmp_path)
+    setup_steps.record_vllm(tmp_path)
     (found,) = metadata.distributions(name="vllm", path=[str(place)])
     assert found.version == "0.32.0+cpu"
     with pytest.raises(FaceLLMError, match="no virtual environment"):
-        setup.record_vllm(tmp_path / "lib")
+        setup_steps.record_vllm(tmp_path / "lib")
 
 
 def test_a_copied_package_can_be_imported_and_keeps_its_entry_point(tmp_path):
     place = tmp_path / "lib" / "python3.11" / "site-packages"
     place.mkdir(parents=True)
-    setup.copy_package(tmp_path)
+    setup_steps.copy_package(tmp_path)
     assert (place / "facellm" / "model.py").is_file()
     assert not (place / "facellm" / "weights").exists()
     (found,) = metadata.distributions(name="facellm", path=[str(place)])

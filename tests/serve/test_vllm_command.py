@@ -105,6 +105,22 @@ def test_a_rank_vllm_does_not_take_is_named(tmp_path):
         command(PYTHON, SHIPPED, VllmOptions(adapters={"mine": mine}))
 
 
+def test_a_shorter_context_can_be_asked_for():
+    found = command(PYTHON, SHIPPED, VllmOptions(context=512))
+    assert value(found, "--max-model-len") == "512"
+
+
+def test_weights_in_several_files_are_weights(tmp_path):
+    folder = tmp_path / "weights"
+    shutil.copytree(SHIPPED, folder)
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text("{}")
+    assert str(folder) in command(PYTHON, folder, VllmOptions())
+    (folder / "landmarks.safetensors").unlink()
+    with pytest.raises(FaceLLMError, match=r"checkpoint, landmarks\.safetensors missing"):
+        command(PYTHON, folder, VllmOptions())
+
+
 def test_a_folder_without_weights_is_refused(tmp_path):
     with pytest.raises(FaceLLMError, match="not a facellm checkpoint"):
         command(PYTHON, tmp_path, VllmOptions())
