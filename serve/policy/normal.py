@@ -20,9 +20,10 @@ _LOOK_ALIKE = str.maketrans(dict(zip(_DRAWN[::2], _DRAWN[1::2], strict=True)))
 _NOT_DECOMPOSED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
 _APOSTROPHES = dict.fromkeys(map(ord, "'’‘`´ʼ"))
 _INVISIBLE = dict.fromkeys([*range(0x0300, 0x0370), *range(0x064B, 0x0653), 0x0640])
-# Letters with one separator between each two, three of them and more: "w.h.o", "w h o".
-_APART = re.compile(r"(?<![^\W_])[^\W_](?:[ .\-_*~][^\W_](?![^\W_])){2,64}+")
-_PAIR = re.compile(r"(?<![^\W_])[^\W_](?:[ .\-_*~][^\W_](?![^\W_])){1,64}+")
+# Letters with the same separator between each two: "w.h.o", "w h o". Pairs count beside longer ones.
+_LETTER, _GAP = r"[^\W_](?![^\W_])", r"[ .\-_*~]"
+_PAIR = re.compile(rf"(?<![^\W_]){_LETTER}(?P<gap>{_GAP}){_LETTER}(?:(?P=gap){_LETTER}){{0,64}}+")
+_APART = re.compile(rf"(?<![^\W_]){_LETTER}(?P<gap>{_GAP}){_LETTER}(?P=gap){_LETTER}")
 _ENDS = re.compile(r"[.?!;。？！；؟।…]+")
 _FRAMES = re.compile(r"[{}\[\]|\"\n\t<>:]+")
 # A word, or one character of a script without blanks; Devanagari's vowel signs belong to words.
@@ -45,7 +46,7 @@ def plain(text: str) -> str:
 
 
 def _joined(match: re.Match[str]) -> str:
-    return re.sub(r"[ .\-_*~]", "", match[0])
+    return match[0].replace(match["gap"], "")
 
 
 def words(text: str) -> list[str]:
