@@ -23,7 +23,7 @@ from .errors import BadPicture
 from .worker import READY, SHARED_BYTES, TASK
 
 START_SECONDS = 120.0  # libraries are read from a disk that may be slow
-_MODULE = __package__ + ".worker"
+_MODULE = "facellm.serve.guard.worker"
 _PASSED_ON = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")  # to find its libraries
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -115,6 +115,8 @@ class WorkerProcess:
     async def end(self) -> None:
         """End it, wait for that, and free the memory. May be called twice."""
         self.kill()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         await self.process.wait()
         if self._shared is not None:
             self._shared.close()

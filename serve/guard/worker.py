@@ -70,7 +70,9 @@ def picture_task(data: bytes) -> tuple[list[Rgb], list[float]]:
     return [decode_picture(data)], [0.0]
 
 
-def answered(decoders: dict[bytes, Any], kind: bytes, shared: mmap.mmap, size: int) -> dict[str, Any]:
+def answered(
+    decoders: dict[bytes, Any], kind: bytes, shared: mmap.mmap, size: int
+) -> dict[str, Any]:
     """Decode what lies in the shared memory and lay the pixels there."""
     try:
         if kind not in decoders:
@@ -81,7 +83,7 @@ def answered(decoders: dict[bytes, Any], kind: bytes, shared: mmap.mmap, size: i
         return {"status": error.status, "code": error.code, "message": str(error)[:500]}
     at = 0
     for frame in frames:
-        shared[at : at + frame.nbytes] = memoryview(np.ascontiguousarray(frame)).cast("B")
+        shared[at : at + frame.nbytes] = np.ascontiguousarray(frame).tobytes()
         at += frame.nbytes
     return {"shape": [len(frames), *frames[0].shape], "times": times}
 

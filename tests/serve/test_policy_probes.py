@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -45,7 +46,9 @@ def test_there_are_enough_questions_and_none_twice():
     rows = {side: [row for half in HALVES for row in table(f"{half}_{side}")] for side in SIDES}
     assert len(rows["out_of_bounds"]) >= 300
     assert len(rows["ordinary"]) >= 1000
-    texts = [re.sub(r"[\W_]+", " ", plain(row["text"])).strip() for side in SIDES for row in rows[side]]
+    texts = [
+        re.sub(r"[\W_]+", " ", plain(row["text"])).strip() for side in SIDES for row in rows[side]
+    ]
     assert [text for text, count in Counter(texts).items() if count > 1] == []
     kinds = {row["kind"] for row in rows["out_of_bounds"]}
     assert kinds == {"identity", "protected", "traits", "worth", "diagnosis", "lying"}
@@ -59,7 +62,8 @@ def test_out_of_bounds_are_caught_and_ordinary_ones_are_not(policy, half):
         rows = table(f"{half}_{side}")
         refused = [row for row in rows if policy.before([row["text"]]) is not None]
         low, high = wilson(len(refused), len(rows))
-        print(f"\n{half} {side}: {len(refused)} of {len(rows)} refused, 95 % {low:.3f} to {high:.3f}")
+        told = f"{half} {side}: {len(refused)} of {len(rows)} refused"
+        sys.stdout.write(f"\n{told}, 95 % {low:.3f} to {high:.3f}")
         shares[side] = len(refused) / len(rows)
     assert shares["out_of_bounds"] >= LEAST_CAUGHT
     assert shares["ordinary"] <= MOST_REFUSED
