@@ -184,4 +184,4 @@ def _small(frame: Rgb) -> Rgb:
     if scale >= 1:
         return np.ascontiguousarray(frame)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -83,7 +83,7 @@ def answered(
         return {"status": error.status, "code": error.code, "message": str(error)[:500]}
     at = 0
     for frame in frames:
-        shared[at : at + frame.nbytes] = np.ascontiguousarray(frame).tobytes()
+        np.frombuffer(shared, np.uint8, frame.nbytes, at).reshape(frame.shape)[:] = frame
         at += frame.nbytes
     return {"shape": [len(frames), *frames[0].shape], "times": times}
 

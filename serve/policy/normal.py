@@ -21,7 +21,7 @@ _LOOK_ALIKE = str.maketrans(read_json("letters")["look_alike"])
 _NOT_DECOMPOSED = str.maketrans(read_json("letters")["not_decomposed"])
 _APOSTROPHES = str.maketrans(dict.fromkeys(read_json("letters")["apostrophes"]))
 _INVISIBLE = dict.fromkeys([*range(0x0300, 0x0370), *range(0x064B, 0x0653), 0x0640])
-# Letters with the same separator between each two: "w.h.o", "w h o". Pairs count beside longer ones.
+# Letters with the same separator between each two: "w.h.o". Pairs count beside longer ones.
 _LETTER, _GAP = r"[^\W_](?![^\W_])", r"[ .\-_*~]"
 _PAIR = re.compile(rf"(?<![^\W_]){_LETTER}(?P<gap>{_GAP}){_LETTER}(?:(?P=gap){_LETTER}){{0,64}}+")
 _APART = re.compile(rf"(?<![^\W_]){_LETTER}(?P<gap>{_GAP}){_LETTER}(?P=gap){_LETTER}")

@@ -4,11 +4,13 @@ A file holds classes of words and, by kind of question, patterns (``matching.py`
 written)::
 
     {"classes": {"person": ["he", "she", "[the|this] ~2 {noun}"], ...},
-     "rules": [{"kind": "identity", "unless": ["who is ~2 looking at"], "patterns": ["who is {person} $"]}]}
+     "rules": [{"kind": "identity",
+                "unless": ["who is ~2 looking at"],
+                "patterns": ["who is {person} $", ...]}, ...]}
 
-A match counts unless a pattern of ``unless`` matches anywhere in the same sentence, or one of the
-file's ``negated`` ends right before it. Classes of ``common.json`` are known to every file, and those
-of the file it ``uses``.
+A match counts unless a pattern of ``unless`` matches within ten words of it, or one of the file's
+``negated`` ends right before it. Classes of ``common.json`` are known to every file, and those of
+the file it ``uses``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Misspelt and l33t words -> the word of the rules they stand for.
 
-A word that neither the rules nor ``rules/ordinary_words.txt`` know is read as a rule's word if one slip
-of the finger lies between them: a letter left out, doubled, wrong or swapped with its neighbour,
-the first one excepted. The file holds the words of the project's documents and questions that are
-that near to a rule's word and mean something else.
+A word that neither the rules nor ``rules/ordinary_words.txt`` know is read as a rule's word if one
+slip of the finger lies between them: a letter left out, doubled, wrong or swapped with its
+neighbour, the first one excepted. The file holds the words of the project's documents and questions
+that are that near to a rule's word and mean something else.
+
 Candidates are found by what is left when one letter is deleted, so the cost does not depend on the
 number of rules.
 
@@ -87,7 +88,7 @@ def _swaps(word: str) -> Iterator[str]:
 
 
 def one_slip(typed: str, meant: str) -> bool:
-    """Whether one letter behind the first was left out, added, replaced or swapped with the next."""
+    """Whether a letter behind the first was left out, added, replaced or swapped with the next."""
     if typed[0] != meant[0]:
         return False
     short, long = sorted((typed, meant), key=len)

@@ -29,7 +29,6 @@ def outcome(data):
     try:
         pixels = decode_picture(data)
     except BadPicture as error:
-        assert str(error)
         return error.status
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
@@ -141,9 +140,10 @@ def test_a_mutated_picture_is_read_or_refused(data):
 def test_noise_is_told_by_its_first_bytes(data):
     for kind in (picture_kind, clip_kind):
         try:
-            assert kind(data) in {"JPEG", "PNG", "WEBP", "mov", "matroska"}
+            told = kind(data)
         except BadPicture as error:
-            assert error.status in {400, 415}
+            told = str(error.status)
+        assert told in {"JPEG", "PNG", "WEBP", "mov", "matroska", "400", "415"}
 
 
 def test_decoding_leaves_nothing_behind_in_pillow():
