@@ -154,7 +154,7 @@ class WorkerProcess:
             self._give_back()
 
     def _give_back(self) -> None:
-        """Free memory beyond what most pictures need; filling fresh pages costs more than copies."""
+        """Free memory beyond what most pictures need; fresh pages cost more time than copies."""
         if os.fstat(self._memory).st_blocks * 512 > KEPT_BYTES:
             os.ftruncate(self._memory, 0)
             os.ftruncate(self._memory, SHARED_BYTES)

@@ -33,7 +33,7 @@ TASK = struct.Struct("<cQ")
 PICTURE, CLIP = b"p", b"c"
 SHARED_BYTES = 256 * 2**20  # the largest clip, or 16 frames of 1,280 x 1,280
 MEMORY = 1_500_000_000  # bytes on top of what the loaded libraries take
-CPU_SECONDS = 15  # a task
+CPU_SECONDS = 40  # a task; the guard ends most before by the clock
 MOST_FILES = 16
 READY = b"ready\n"
 # Named so that they are loaded before the limits are set: later no file can be opened.

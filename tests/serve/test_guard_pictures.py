@@ -89,6 +89,14 @@ def test_a_size_that_is_a_lie_never_costs_memory():
     assert time.perf_counter() - started < 1.0
 
 
+def test_a_picture_that_needs_more_memory_than_there_is_is_too_large(monkeypatch):
+    def exhausted(_):
+        raise MemoryError
+
+    monkeypatch.setattr("facellm.serve.guard.pictures.load_image", exhausted)
+    assert refused(HONEST["rgb.png"]).status == 413
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("name", STRANGE)
 def test_a_strange_picture_is_read_or_refused_in_time(name):
