@@ -43,7 +43,7 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.core
-	$(PIP) install -q -e '.[build,train,deepspeed,eval,reasoner,clip,engine,quantize,ray,test]'
+	$(PIP) install -q -e '.[build,train,deepspeed,eval,reasoner,clip,engine,quantize,serve,ray,test]'
 # Its own dependencies would bring torchvision, which breaks transformers beside a CPU torch.
 	$(PIP) install -q --no-deps open_clip_torch
 	@touch $@

@@ -153,14 +153,16 @@ def _searched(container: Any, stream: Any, seconds: float) -> list[Timed]:
     for number in range(MOST_FRAMES):
         wanted = start + number * seconds / MOST_FRAMES
         container.seek(int(wanted / stream.time_base), stream=stream)
-        found = next((pair for pair in _decoded(container, stream) if pair[0] >= wanted - 1e-3), None)
+        found = next(
+            (pair for pair in _decoded(container, stream) if pair[0] >= wanted - 1e-3), None
+        )
         if found is not None and (not chosen or found[0] > chosen[-1][0]):
             chosen.append(found)
     return chosen
 
 
 def _thinned(frames: Iterator[Timed]) -> list[Timed]:
-    """16 even ones of a clip that does not say how long it is: every second is dropped when full."""
+    """16 even ones of a clip of unknown length: when full, every second one is dropped."""
     chosen: list[Timed] = []
     every = 1
     for number, pair in enumerate(frames):
@@ -182,4 +184,4 @@ def _small(frame: Rgb) -> Rgb:
     if scale >= 1:
         return np.ascontiguousarray(frame)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

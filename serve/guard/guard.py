@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +74,9 @@ class PictureGuard:
         """
         self._open = True
         try:
-            for worker in await asyncio.gather(*(WorkerProcess.start() for _ in range(self.workers))):
+            for worker in await asyncio.gather(
+                *(WorkerProcess.start() for _ in range(self.workers))
+            ):
                 self._add(worker)
         except WorkerEnded as error:
             await self.close()
@@ -117,27 +118,27 @@ class PictureGuard:
             worker = await asyncio.wait_for(self._free.get(), self.wait)
         except TimeoutError as error:
             raise BadPicture(503, BUSY, f"no decoder was free for {self.wait:g} s") from error
-        answer: Answer | None = None
+        sound = False
         try:
             answer = await asyncio.wait_for(worker.run(kind, data), deadline)
+            sound = True
         except TimeoutError as error:
             raise BadPicture(504, SLOW, f"not decoded within {deadline:g} s") from error
         except WorkerEnded as error:
             raise BadPicture(400, INVALID, "decoding it ended the decoder") from error
         finally:  # also where the request was cancelled: its worker is still at it
-            if answer is None:
-                await self._replace(worker)
-            else:
+            if sound:
                 self._free.put_nowait(worker)
+            else:
+                self._replace(worker)
         return _checked(answer)
 
     def _add(self, worker: WorkerProcess) -> None:
         self._all.add(worker)
         self._free.put_nowait(worker)
 
-    async def _replace(self, worker: WorkerProcess) -> None:
+    def _replace(self, worker: WorkerProcess) -> None:
         self.replaced += 1
-        self._all.discard(worker)
         worker.kill()
         if self._open:
             task = asyncio.create_task(self._start_one(worker))
@@ -146,11 +147,13 @@ class PictureGuard:
 
     async def _start_one(self, ended: WorkerProcess) -> None:
         await ended.end()
+        self._all.discard(ended)
         while self._open:
-            with suppress(WorkerEnded):
+            try:
                 return self._add(await WorkerProcess.start())
-            _log.error("a worker of the picture guard does not start; tried again")
-            await asyncio.sleep(RETRY_AFTER)
+            except WorkerEnded as error:
+                _log.error("a worker of the picture guard does not start (%s); tried again", error)
+                await asyncio.sleep(RETRY_AFTER)
 
 
 def _checked(answer: Answer) -> Answer:

@@ -22,13 +22,29 @@ _OTHERS = (  # beginnings and what they are called in the answer
     *((b"%PDF", "a PDF"), (b"%!PS", "a PostScript file"), (b"\xc5\xd0\xd3\xc6", "an EPS file")),
     *((b"\x00\x00\x00\x0cjP", "a JPEG 2000 picture"), (b"\xff\x4f\xff\x51", "a JPEG 2000 stream")),
     *((b"\xff\x0a", "a JPEG XL picture"), (b"\x00\x00\x00\x0cJXL", "a JPEG XL picture")),
-    *((b"PK\x03\x04", "a ZIP archive"), (b"\x1f\x8b", "a gzip archive"), (b"7z\xbc\xaf", "an archive")),
-    *((b"#EXTM3U", "an HLS playlist"), (b"ffconcat", "a concat playlist"), (b"SIMPLE  =", "a FITS file")),
-    *((b"FLV\x01", "a Flash video"), (b"OggS", "an Ogg file"), (b"\x00\x00\x01\xba", "an MPEG file")),
+    *(
+        (b"PK\x03\x04", "a ZIP archive"),
+        (b"\x1f\x8b", "a gzip archive"),
+        (b"7z\xbc\xaf", "an archive"),
+    ),
+    *(
+        (b"#EXTM3U", "an HLS playlist"),
+        (b"ffconcat", "a concat playlist"),
+        (b"SIMPLE  =", "a FITS file"),
+    ),
+    *(
+        (b"FLV\x01", "a Flash video"),
+        (b"OggS", "an Ogg file"),
+        (b"\x00\x00\x01\xba", "an MPEG file"),
+    ),
     *((b"\x7fELF", "a program"), (b"MZ", "a program"), (b"qoif", "a QOI picture")),
     *((b"DDS ", "a DDS texture"), (b"v/1\x01", "an OpenEXR picture"), (b"\x89HDF", "an HDF5 file")),
 )
-_MARKUP = ((b"<svg", "an SVG drawing"), (b"<!doctype html", "an HTML page"), (b"<html", "an HTML page"))
+_MARKUP = (
+    (b"<svg", "an SVG drawing"),
+    (b"<!doctype html", "an HTML page"),
+    (b"<html", "an HTML page"),
+)
 _LOOKED_AT = 512  # bytes
 
 

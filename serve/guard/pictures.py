@@ -54,7 +54,9 @@ def decode_picture(data: bytes) -> Rgb:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise BadPicture(413, TOO_LARGE, f"more than {MOST_PIXELS:,} pixels") from error
     except MemoryError as error:
-        raise BadPicture(413, TOO_LARGE, "the picture needs more memory than it may have") from error
+        raise BadPicture(
+            413, TOO_LARGE, "the picture needs more memory than it may have"
+        ) from error
     except UnidentifiedImageError as error:
         raise BadPicture(400, INVALID, f"begins as a {kind} but is none") from error
     except FaceLLMError as error:

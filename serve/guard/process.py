@@ -1,7 +1,7 @@
 """One worker process as its parent sees it: start, run a task, end.
 
-Picture and pixels pass through a piece of memory that only the two share and that is emptied after
-each task; the pipes carry a few bytes.
+Picture and pixels pass through a piece of memory that only the two share; the pipes carry a few
+bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from .errors import BadPicture
 from .worker import READY, SHARED_BYTES, TASK
 
 START_SECONDS = 120.0  # libraries are read from a disk that may be slow
-_MODULE = __package__ + ".worker"
+KEPT_BYTES = 16 * 2**20  # a worker keeps between tasks
+_MODULE = "facellm.serve.guard.worker"
 _PASSED_ON = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")  # to find its libraries
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -115,6 +116,8 @@ class WorkerProcess:
     async def end(self) -> None:
         """End it, wait for that, and free the memory. May be called twice."""
         self.kill()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         await self.process.wait()
         if self._shared is not None:
             self._shared.close()
@@ -134,7 +137,7 @@ class WorkerProcess:
         return line
 
     def _taken(self, line: bytes, shared: mmap.mmap) -> Answer:
-        """Read an answer, copy its pixels and empty the memory."""
+        """Read an answer, copy its pixels and give memory back."""
         try:
             answer = json.loads(line)
             if "status" in answer:
@@ -148,6 +151,11 @@ class WorkerProcess:
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise WorkerEnded(f"no answer: {line[:80]!r}") from error
         finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        """Free memory beyond what most pictures need; fresh pages cost more time than copies."""
+        if os.fstat(self._memory).st_blocks * 512 > KEPT_BYTES:
             os.ftruncate(self._memory, 0)
             os.ftruncate(self._memory, SHARED_BYTES)
 

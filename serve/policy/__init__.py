@@ -1,4 +1,4 @@
-"""What the served product answers and what it refuses: data (``rules/``) and the code that reads it."""
+"""What the served product answers and what it refuses: data in ``rules/``, and code to read it."""
 
 from __future__ import annotations
 

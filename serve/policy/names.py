@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import re
 
-_CAPITAL = r"[A-Z][a-z'’]{1,20}(?:-[A-Z][a-z]{1,20})?"
+from .data import read_json
+
+_CAPITAL = r"[A-Z][a-z'\u2019]{1,20}(?:-[A-Z][a-z]{1,20})?"
 _WHO = r"(?:this|that|it|he|she|the (?:person|man|woman|actor|actress|face|singer|boy|girl))"
 _ASKED = re.compile(
-    rf"\b(?:(?:is|isn't|was|be)\s{{1,3}}{_WHO}|(?:could|might|can)\s{_WHO}\sbe|{_WHO}(?:'s|’s|\sis|\smust\sbe|\slooks\slike|\sresembles))"
+    rf"\b(?:(?:is|isn't|was|be)\s{{1,3}}{_WHO}|(?:could|might|can)\s{_WHO}\sbe|{_WHO}(?:'s|\u2019s|\sis|\smust\sbe|\slooks\slike|\sresembles))"
     rf"\s{{1,3}}(?:really\s|actually\s|not\s|maybe\s|probably\s)?(?P<name>{_CAPITAL}\s{_CAPITAL})",
     re.IGNORECASE,
 )
 _NAME = re.compile(rf"{_CAPITAL}\s{_CAPITAL}")
-_NO_PERSON = frozenset(
-    ["action", "face", "facs", "mount", "mt", "lake", "new", "los", "san", "santa", "saint", "st", "the", "north", "south", "east", "west", "river", "royal", "times", "tower", "square", "street", "city", "park", "museum", "university", "union", "united", "golden", "great", "grand", "air", "facial", "head", "deep", "lip", "jaw", "nose", "eye", "brow", "inner", "outer", "upper", "lower", "adobe", "google", "apple"]
-)
+_NO_PERSON = frozenset(read_json("not_names"))
 
 
 def names_a_person(text: str) -> bool:

@@ -2,7 +2,8 @@
 
 Look-alike letters, accents, invisible characters, l33t digits, d.o.t.t.e.d and s p a c e d letters
 are undone, so that the rules see words only. Words of a script without blanks (Han, kana) are taken
-apart into characters. Every step is one pass: time grows with the length of the text, no faster.
+apart into characters. ``rules/letters.json`` holds the letters of Cyrillic and Greek that are drawn
+like a Latin one. Every step is one pass: time grows with the length of the text, no faster.
 
 Example: ``sentences("Wh0 1s  t.h.i.s ?")`` -> ``[["wh0", "1s", "this"]]`` (the digits are read by
 ``spelling.py``, which knows the words); ``sentences("他是谁")`` -> ``[["他", "是", "谁"]]``.
@@ -13,17 +14,18 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from .data import read_json
+
 LONGEST_WORD = 24  # characters; what is longer is cut, no rule knows such a word
-# Letters of other scripts that are drawn like a Latin one, Cyrillic and Greek.
-_DRAWN = "аaеeоoрpсcуyхxіiјjѕsһhԁdԛqԝwвbкkмmнhтtгrпnιiοoαaνvρpτtυuκkεeσoηnωw"
-_LOOK_ALIKE = str.maketrans(dict(zip(_DRAWN[::2], _DRAWN[1::2], strict=True)))
-_NOT_DECOMPOSED = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe"})
-_APOSTROPHES = dict.fromkeys(map(ord, "'’‘`´ʼ"))
+_LOOK_ALIKE = str.maketrans(read_json("letters")["look_alike"])
+_NOT_DECOMPOSED = str.maketrans(read_json("letters")["not_decomposed"])
+_APOSTROPHES = str.maketrans(dict.fromkeys(read_json("letters")["apostrophes"]))
 _INVISIBLE = dict.fromkeys([*range(0x0300, 0x0370), *range(0x064B, 0x0653), 0x0640])
-# Letters with one separator between each two, three of them and more: "w.h.o", "w h o".
-_APART = re.compile(r"(?<![^\W_])[^\W_](?:[ .\-_*~][^\W_](?![^\W_])){2,64}+")
-_PAIR = re.compile(r"(?<![^\W_])[^\W_](?:[ .\-_*~][^\W_](?![^\W_])){1,64}+")
-_ENDS = re.compile(r"[.?!;。？！；؟।…]+")
+# Letters with the same separator between each two: "w.h.o". Pairs count beside longer ones.
+_LETTER, _GAP = r"[^\W_](?![^\W_])", r"[ .\-_*~]"
+_PAIR = re.compile(rf"(?<![^\W_]){_LETTER}(?P<gap>{_GAP}){_LETTER}(?:(?P=gap){_LETTER}){{0,64}}+")
+_APART = re.compile(rf"(?<![^\W_]){_LETTER}(?P<gap>{_GAP}){_LETTER}(?P=gap){_LETTER}")
+_ENDS = re.compile("[" + re.escape(read_json("letters")["ends"]) + "]+")
 _FRAMES = re.compile(r"[{}\[\]|\"\n\t<>:]+")
 # A word, or one character of a script without blanks; Devanagari's vowel signs belong to words.
 _NO_BLANKS = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -45,7 +47,7 @@ def plain(text: str) -> str:
 
 
 def _joined(match: re.Match[str]) -> str:
-    return re.sub(r"[ .\-_*~]", "", match[0])
+    return match[0].replace(match["gap"], "")
 
 
 def words(text: str) -> list[str]:

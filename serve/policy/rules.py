@@ -4,29 +4,46 @@ A file holds classes of words and, by kind of question, patterns (``matching.py`
 written)::
 
     {"classes": {"person": ["he", "she", "[the|this] ~2 {noun}"], ...},
-     "rules": [{"kind": "identity", "unless": ["who is ~2 looking at"], "patterns": ["who is {person} $"]}]}
+     "rules": [{"kind": "identity",
+                "unless": ["who is ~2 looking at"],
+                "patterns": ["who is {person} $", ...]}, ...]}
 
-A match counts unless a pattern of ``unless`` matches anywhere in the same sentence, or one of the
-file's ``negated`` ends right before it. Classes of ``common.json`` are known to every file, and those
-of the file it ``uses``.
+A match counts unless a pattern of ``unless`` matches within ten words of it, or one of the file's
+``negated`` ends right before it. Classes of ``common.json`` are known to every file, and those of
+the file it ``uses``.
 """
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
+from .data import ordinary_words, read_json
 from .matching import Choice, Pattern, Sentence, choice, first_words, needed, parse, vocabulary
 from .normal import sentences, words
 from .spelling import Speller
 
 Spelling = tuple[Iterable[str], Mapping[str, str]]
-QUESTIONS = ("en", "de", "fr", "es", "it", "pt", "pl", "tr", "nl", "ru", "zh", "ja", "ar", "hi", "ko")
+QUESTIONS = (
+    "en",
+    "de",
+    "fr",
+    "es",
+    "it",
+    "pt",
+    "pl",
+    "tr",
+    "nl",
+    "ru",
+    "zh",
+    "ja",
+    "ar",
+    "hi",
+    "ko",
+)
 ANSWERS = ("answers",)
 EMOTIONS = ("emotions",)
 
@@ -115,10 +132,6 @@ def _taken_back(rule: Rule, sentence: Sentence, at: int) -> bool:
     return any(sentence.ends(pattern, i) for pattern in rule.unless for i in around)
 
 
-def _read_file(name: str) -> dict[str, Any]:
-    return json.loads(files(__package__).joinpath(f"rules/{name}.json").read_text("utf-8"))
-
-
 def _classes(table: Mapping[str, list[str]], known: Mapping[str, Choice]) -> dict[str, Choice]:
     found = dict(known)
     for name, alternatives in table.items():
@@ -128,7 +141,7 @@ def _classes(table: Mapping[str, list[str]], known: Mapping[str, Choice]) -> dic
 
 def _rules_of(table: dict[str, Any], common: Mapping[str, Choice]) -> list[Rule]:
     if "uses" in table:
-        common = _classes(_read_file(table["uses"])["classes"], common)
+        common = _classes(read_json(table["uses"])["classes"], common)
     classes = _classes(table.get("classes", {}), common)
     negated = tuple(parse(text, classes) for text in table.get("negated", ()))
     found = []
@@ -144,8 +157,7 @@ def _rules_of(table: dict[str, Any], common: Mapping[str, Choice]) -> list[Rule]
 @lru_cache(maxsize=4)
 def load_rules(names: tuple[str, ...]) -> Rules:
     """The rules of some files of the package."""
-    shared = _read_file("common")
+    shared = read_json("common")
     common = _classes(shared["classes"], {})
-    ordinary = files(__package__).joinpath("rules/ordinary_words.txt").read_text("utf-8")
-    rules = [rule for name in names for rule in _rules_of(_read_file(name), common)]
-    return Rules(rules, (words(ordinary), shared["aliases"]))
+    rules = [rule for name in names for rule in _rules_of(read_json(name), common)]
+    return Rules(rules, (words(ordinary_words()), shared["aliases"]))

@@ -1,7 +1,10 @@
 """Misspelt and l33t words -> the word of the rules they stand for.
 
-A word that neither the rules nor ``ordinary_words.txt`` know is read as a rule's word if one slip
-of the finger lies between them: a letter left out, doubled, wrong or swapped with its neighbour.
+A word that neither the rules nor ``rules/ordinary_words.txt`` know is read as a rule's word if one
+slip of the finger lies between them: a letter left out, doubled, wrong or swapped with its
+neighbour, the first one excepted. The file holds the words of the project's documents and questions
+that are that near to a rule's word and mean something else.
+
 Candidates are found by what is left when one letter is deleted, so the cost does not depend on the
 number of rules.
 
@@ -55,8 +58,8 @@ class Speller:
             return self._unleet(word)
         if len(word) < SHORTEST:
             return self._swapped.get(word, word)
-        near = (found for key in _keys(word) for found in self._shortened.get(key, ()))
-        return next((found for found in near if one_slip(word, found)), word)
+        near = {found for key in _keys(word) for found in self._shortened.get(key, ())}
+        return next((found for found in sorted(near) if one_slip(word, found)), word)
 
     def _unleet(self, word: str) -> str:
         """A word with digits for letters, if it then is one."""
@@ -85,7 +88,9 @@ def _swaps(word: str) -> Iterator[str]:
 
 
 def one_slip(typed: str, meant: str) -> bool:
-    """Whether one letter was left out, added, replaced or swapped with its neighbour."""
+    """Whether a letter behind the first was left out, added, replaced or swapped with the next."""
+    if typed[0] != meant[0]:
+        return False
     short, long = sorted((typed, meant), key=len)
     at = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
     if len(short) < len(long):

@@ -127,7 +127,10 @@ def strange() -> dict[str, bytes]:
         "a profile bomb": png(SIDE, SIDE, pixels, profile),
         "a long text": encoded(picture(), "PNG", pnginfo=text),
         "too much data": png(SIDE, SIDE, zlib.compress(bytes(5_000_000))),
-        "broken EXIF": jpeg[:2] + b"\xff\xe1\x00\x20Exif\0\0MM\0*\xff\xff\xff\xff" + bytes(14) + jpeg[2:],
+        "broken EXIF": jpeg[:2]
+        + b"\xff\xe1\x00\x20Exif\0\0MM\0*\xff\xff\xff\xff"
+        + bytes(14)
+        + jpeg[2:],
         "huge by its header": jpeg.replace(struct.pack(">HH", SIDE, SIDE), b"\x13\x88\x13\x88", 1),
     }
 
