@@ -26,7 +26,7 @@ from typing import Any, ClassVar, TypeVar
 from facellm.errors import FaceLLMError
 
 from .endpoint_options import EndpointOptions, Usage
-from .response_cache import Reply, ResponseCache, request_key
+from facellm.response_cache import Reply, ResponseCache, request_key
 
 T = TypeVar("T")
 A = TypeVar("A")
