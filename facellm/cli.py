@@ -43,6 +43,7 @@ VERBS = {
     "timeline": "facellm.timeline_command:main",
     "build": "facellm.instruct_data.build_command:main",
     "train": "facellm.train.train_command:main",
+    "eval": "facellm.eval.eval_command:main",
     "doctor": "facellm.doctor_command:main",
     "completion": "facellm.completion_command:main",
 }
@@ -60,6 +61,7 @@ verbs:
   timeline CLIP -o FILE      draw expressions, units and pose of a clip over time (.html, .png)
   build CONFIG -o FOLDER     labelled faces in, an instruction corpus out
   train CONFIG -o FOLDER     a corpus in, a trained model out; on one machine or by DeepSpeed
+  eval SUBVERB               measure models on face tasks, compare them, report honestly
   doctor                     what is installed, what is missing and how to mend it
   completion SHELL           a script that completes verbs and options in bash, zsh or fish
 

@@ -1,9 +1,9 @@
-"""How a sample becomes a question: one wording for every task and every model.
+r"""How a sample becomes a question: one wording for every task and every model.
 
 Closed questions are scored by the log-probability of each option as the answer where a model gives
 log-probabilities, and asked with letters where it does not.
 
-Example: ``prompt_of(sample, LETTER)`` ends in ``A. neutral\\nB. happiness\\n...``.
+Example: ``prompt_of(sample, LETTER)`` ends in ``A. neutral\nB. happiness\n...``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from facellm.errors import FaceLLMError
 
-from .sample import CLOSED, LETTER, OPTIONS, Answer, Sample
+from .sample import CLOSED, LETTER, OPTIONS, Sample
 from .task import Task
 
 ASKING_VERSION = 1  # raised with any wording below: kept answers depend on it

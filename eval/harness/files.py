@@ -30,6 +30,7 @@ from .sample import Answer, Row, Score
 from .task import Metric
 
 RUN, RESULTS, TIMING, SAMPLES = "run.json", "results.json", "timing.json", "samples"
+ANSWERS = "answers.sqlite"
 REPORT_MD, REPORT_HTML = "report.md", "report.html"
 FORMAT = 1
 OWN = ("id", "cluster", "pair", "outcome", "value", "said", "target", "shares", "text", "detail")

@@ -45,15 +45,16 @@ class SmallNet(nn.Module):
         super().__init__()
         parts: list[nn.Module] = []
         for before, after in zip((1, *WIDTHS[:-1]), WIDTHS, strict=True):
-            parts += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+            step = 2 if before == 1 else 1
+            parts += [nn.Conv2d(before, after, 3, step, 1), nn.BatchNorm2d(after), nn.ReLU()]
             parts.append(nn.MaxPool2d(2))
         self.look = nn.Sequential(*parts)
         self.say = nn.Linear(WIDTHS[-1] * 9, labels)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """(N, 1, S, S) in [-1, 1] -> (N, K) logits."""
-        seen = nn.functional.adaptive_avg_pool2d(self.look(pictures), 3)
-        return self.say(nn.functional.dropout(seen.flatten(1), 0.3, self.training))
+        seen = self.look(pictures).flatten(1)
+        return self.say(nn.functional.dropout(seen, 0.3, self.training))
 
 
 class FloorModel:
@@ -187,5 +188,3 @@ def fitted(pictures: Tensor, shares: Tensor) -> SmallNet:
                 optimiser.step()
                 course.step()
     return net
-
-

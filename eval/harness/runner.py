@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facellm.errors import FaceLLMError
 
 from ..statistics import Estimate
 from .asking import Model, Request, request_of, way_for
+from .floor import floor_rows
 from .gather import Gathered, gather
 from .measures import coverage
 from .sample import FREE, OUTCOMES, UNREADABLE, Answer, Row, Sample
@@ -94,17 +95,16 @@ class TaskResult:
         return {name: counts[name] for name in OUTCOMES if counts[name]}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Judges:
     """Models that rate answers; never the one under test.
 
     Attributes:
-        models: Each is asked about every answer of a task that wants a judge.
-        store: Keeps their verdicts.
+        asked: Each with what keeps its verdicts; every one is asked about every answer of a task
+            that wants a judge.
     """
 
-    models: Sequence[Model] = ()
-    store: AnswerStore = field(default_factory=lambda: AnswerStore(None, None))
+    asked: Sequence[tuple[Model, AnswerStore]] = ()
 
     def check(self, model: Model, task: Task) -> None:
         """Refuse a run without a judge, or with the model as its own.
@@ -114,9 +114,9 @@ class Judges:
         """
         if task.judge is None:
             return
-        if not self.models:
+        if not self.asked:
             raise FaceLLMError(f"task {task.name} needs a judge: --judge URL#MODEL")
-        if any(judge.digest == model.digest or judge.name == model.name for judge in self.models):
+        if any(model.digest == judge.digest or model.name == judge.name for judge, _ in self.asked):
             raise FaceLLMError(f"{model.name} is under test and cannot be its own judge")
 
 
@@ -179,13 +179,10 @@ def judged(
 ) -> list[Answer]:
     """Answers with each judge's verdict; an answer that failed is not judged."""
     verdicts: dict[int, list[str]] = {place: [] for place in range(len(samples))}
-    for judge in judges.models:
-        for place, verdict in _verdicts(task, samples, answers, (judge, judges.store)):
+    for judge in judges.asked:
+        for place, verdict in _verdicts(task, samples, answers, judge):
             verdicts[place].append(verdict)
-    return [
-        Answer(a.way, a.text, a.logprobs, a.reading, a.failure, a.detail, tuple(verdicts[place]))
-        for place, a in enumerate(answers)
-    ]
+    return [replace(answer, verdicts=tuple(verdicts[n])) for n, answer in enumerate(answers)]
 
 
 def _verdicts(
@@ -204,8 +201,15 @@ def _verdicts(
     yield from ((place, answer.text) for place, answer in zip(places, said, strict=True))
 
 
+def with_floor(result: TaskResult, folder: Path) -> TaskResult:
+    """The result with the small network's rows beside it, where its task wants them."""
+    plan = result.plan
+    if not plan.task.floor:
+        return result
+    floor = floor_rows(plan.task, plan.path, result.gathered.samples, folder)
+    return replace(result, floor=floor)
+
+
 def measured(task: Task, rows: Sequence[Row]) -> list[tuple[Metric, Estimate]]:
     """Every metric of a task and its estimate, the share of answered rows last."""
     return [(metric, metric.measure(rows)) for metric in (*task.metrics, coverage())]
-
-

@@ -27,12 +27,14 @@ WAYS = (READING, CLOSED, FREE)
 
 # What became of a question, each counted under its own name. Only the first is an answer.
 ANSWERED = "answered"
-UNPARSED, SEVERAL, REFUSED, OUT_OF_RANGE = "unparsed", "several", "refused", "out of range"
-EMPTY, REPETITION, TOO_LONG, NO_FACE = "empty", "repetition", "cut off", "no face"
+# Kinds of ``scoring.outcome.Parsed`` that are no answer: words that could not be taken for one.
+UNPARSED, OUT_OF_RANGE = "unparsed", "out_of_range"
+WORDLESS = ("several", "outside", UNPARSED, "refused", "empty", "repeated", OUT_OF_RANGE)
+TOO_LONG, NO_LOGPROBS, NO_FACE = "cut off", "no log-probabilities", "no face"
 TIMEOUT, UNREACHABLE, REJECTED = "timeout", "unreachable", "rejected by the endpoint"
 UNREADABLE, BROKEN = "picture unreadable", "model error"
 OUTCOMES = (
-    *(ANSWERED, UNPARSED, SEVERAL, REFUSED, OUT_OF_RANGE, EMPTY, REPETITION, TOO_LONG, NO_FACE),
+    *(ANSWERED, *WORDLESS, TOO_LONG, NO_LOGPROBS, NO_FACE),
     *(TIMEOUT, UNREACHABLE, REJECTED, UNREADABLE, BROKEN),
 )
 # Of the moment, not of the model: never kept, so a resumed run asks again.

@@ -1,27 +1,37 @@
 """Scorers: an answer of any way -> what it says and whether that is right.
 
-A task picks one and says which value of a ``Reading`` answers it. Whatever cannot be read is counted
-under its own name and, for labels, is wrong: nothing leaves the denominator.
+A task picks one and says which value of a ``Reading`` answers it; words are read by
+``facellm.eval.scoring``. Whatever cannot be read is counted under its own name and, for labels, is
+wrong: nothing leaves the denominator.
 
-Example: ``label_scorer(lambda reading: reading.expression)``.
+Example: ``label_scorer(lambda reading: reading.expression, family("expression"))``.
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from facellm.labels import MAX_AGE
 from facellm.reading import Reading
 
-from .reading_text import read_label, read_letter, read_number
+from ..scoring.age_text import read_age
+from ..scoring.choice_text import letters_of, read_choice
+from ..scoring.closed import choice_of, option_probabilities
+from ..scoring.free_text import read_label
+from ..scoring.lexicon import Family, family_of
+from ..scoring.outcome import Parsed
 from .sample import (
     ANSWERED,
-    FREE,
     LETTER,
     OPTIONS,
     OUT_OF_RANGE,
     READING,
+    TOO_LONG,
     UNPARSED,
     Answer,
     Sample,
@@ -30,7 +40,6 @@ from .sample import (
 from .task import Scorer
 
 Shares = Mapping[str, float]
-Synonyms = Mapping[str, tuple[str, ...]]
 
 
 def label_of(target: Any) -> str | None:
@@ -38,11 +47,21 @@ def label_of(target: Any) -> str | None:
     return target.get("label") if isinstance(target, Mapping) else target
 
 
-def label_scorer(from_reading: Callable[[Reading], Shares] | None = None) -> Scorer:
+def outcome_of(parsed: Parsed, answer: Answer) -> str:
+    """Name under which an answer in words is counted."""
+    if parsed.kind == UNPARSED and answer.detail == TOO_LONG:
+        return TOO_LONG
+    return ANSWERED if parsed.kind == "label" else parsed.kind
+
+
+def label_scorer(
+    from_reading: Callable[[Reading], Shares] | None = None, words: Family | None = None
+) -> Scorer:
     """Scorer of closed label sets; the target is a label, or a mapping that holds ``label``.
 
     Args:
         from_reading: Share of every option by the reading; None where no reading answers the task.
+        words: How free text names the options; None takes the options' own words.
     """
 
     def score(sample: Sample, answer: Answer) -> Score:
@@ -50,54 +69,61 @@ def label_scorer(from_reading: Callable[[Reading], Shares] | None = None) -> Sco
             return wrong(sample, answer.failure)
         shares = shares_of(sample, answer, from_reading)
         if shares is not None:
-            return judged(sample, max(sample.options, key=lambda name: shares[name]), shares)
-        read = {LETTER: read_letter, FREE: read_label}[answer.way]
-        outcome, said = read(answer.text, sample.options)
-        return judged(sample, said, None) if outcome == ANSWERED else wrong(sample, outcome)
+            parsed = choice_of(np.array(list(shares.values())), sample.options)
+        elif answer.way == LETTER:
+            parsed = lettered(answer.text, sample.options)
+        else:
+            parsed = read_label(answer.text, words or own_words(sample.options), sample.options)
+        if parsed.label is None:
+            return wrong(sample, outcome_of(parsed, answer), shares)
+        label = label_of(sample.target)
+        value = None if label is None else float(parsed.label == label)
+        return Score(ANSWERED, parsed.label, value, shares)
 
     return score
+
+
+def own_words(options: tuple[str, ...]) -> Family:
+    """A family whose labels are named by themselves alone."""
+    return family_of({option: [re.escape(option)] for option in options})
+
+
+def lettered(text: str, options: tuple[str, ...]) -> Parsed:
+    """The option whose letter an answer gives, by its own name."""
+    parsed = read_choice(text, options)
+    names = dict(zip(letters_of(len(options)), options, strict=True))
+    return replace(parsed, labels=tuple(names.get(letter, letter) for letter in parsed.labels))
 
 
 def shares_of(
     sample: Sample, answer: Answer, from_reading: Callable[[Reading], Shares] | None
 ) -> dict[str, float] | None:
-    """Share of every option, where the answer gives them.
+    """Share of every option, in their order, where the answer gives them.
 
     Raises:
-        ValueError: If the answer is of a way that the task does not take: a bug of the task.
+        ValueError: If the answer is a reading and the task takes none: a bug of the task.
     """
     if answer.way == OPTIONS:
         assert answer.logprobs is not None
-        pairs = zip(sample.options, answer.logprobs, strict=True)
-        return {name: math.exp(value) for name, value in pairs}
+        found = option_probabilities([[min(value, 0.0)] for value in answer.logprobs])
+        return dict(zip(sample.options, found.tolist(), strict=True))
     if answer.way != READING:
         return None
     if from_reading is None or answer.reading is None:
         raise ValueError(f"{sample.id}: this task is not answered by a reading")
-    found = from_reading(Reading.from_dict(answer.reading))
-    return {name: float(found[name]) for name in sample.options}
+    read = from_reading(Reading.from_dict(answer.reading))
+    return {name: float(read[name]) for name in sample.options}
 
 
-def judged(sample: Sample, said: str, shares: Shares | None) -> Score:
-    """Score of a label that was said."""
-    label = label_of(sample.target)
-    return Score(ANSWERED, said, None if label is None else float(said == label), shares)
-
-
-def wrong(sample: Sample, outcome: str) -> Score:
+def wrong(sample: Sample, outcome: str, shares: Shares | None = None) -> Score:
     """Score of no answer: wrong, where the sample has a label."""
-    return Score(outcome, value=None if label_of(sample.target) is None else 0.0)
+    return Score(outcome, None, None if label_of(sample.target) is None else 0.0, shares)
 
 
-def number_scorer(
-    from_reading: Callable[[Reading], float], low: float, high: float
-) -> Scorer:
-    """Scorer of a number; the value is the absolute error, in the target's unit.
+def age_scorer() -> Scorer:
+    """Scorer of an apparent age, years; the value is the absolute error.
 
-    Args:
-        from_reading: The number by the reading.
-        low: Least number that is an answer; others are ``out of range``.
-        high: Largest.
+    An age over 116 is ``out_of_range``: it is counted, and adds nothing to the mean error.
     """
 
     def score(sample: Sample, answer: Answer) -> Score:
@@ -105,13 +131,13 @@ def number_scorer(
             return Score(answer.failure)
         if answer.way == READING:
             assert answer.reading is not None
-            said: float | None = float(from_reading(Reading.from_dict(answer.reading)))
+            years: float | None = Reading.from_dict(answer.reading).age.mean
+            outcome = ANSWERED
         else:
-            said = read_number(answer.text)
-        if said is None:
-            return Score(UNPARSED)
-        if not low <= said <= high:
-            return Score(OUT_OF_RANGE, said)
-        return Score(ANSWERED, said, abs(said - float(sample.target)))
+            parsed = read_age(answer.text, MAX_AGE)
+            years, outcome = parsed.number, outcome_of(parsed, answer)
+        if outcome != ANSWERED or years is None:
+            return Score(outcome, years if outcome == OUT_OF_RANGE else None)
+        return Score(ANSWERED, years, abs(years - float(sample.target)))
 
     return score

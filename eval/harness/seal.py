@@ -78,7 +78,9 @@ class FinalUse:
             with file.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(record) + "\n")
         except OSError as error:
-            raise FaceLLMError(f"{file}: a use of a test split cannot be logged ({error})") from error
+            raise FaceLLMError(
+                f"{file}: a use of a test split cannot be logged ({error})"
+            ) from error
         others = {r["digest"] for r in earlier if r["task"] == self.task.name}
         return len(others - {self.model.digest})
 

@@ -18,7 +18,6 @@ from .sample import PASSING, Answer
 from .task import Task
 
 VARIABLE = "FACELLM_EVAL"
-ANSWERS = "answers.sqlite"
 
 
 def eval_folder() -> Path:

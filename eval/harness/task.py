@@ -35,6 +35,7 @@ class Data:
         places: Files or folders it is looked for at under the data folder, the first that exists.
         layout: What the path holds; by default what ``SOURCES`` says.
         terms: In a few words; by default what ``SOURCES`` says.
+        size: How much there is, in words: ``35,710 pictures``.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Data:
     places: tuple[str, ...]
     layout: str = ""
     terms: str = ""
+    size: str = ""
 
     def described(self) -> tuple[str, str]:
         """Layout and terms in words."""

@@ -18,6 +18,7 @@ from ..harness.media import CROP, Media
 from ..harness.sample import Sample
 from ..harness.scorers import label_scorer
 from ..harness.task import Data, Published, Task
+from ..scoring.lexicon import family
 from .rows import samples_of
 
 QUESTION = "Which expression does this face show?"
@@ -47,9 +48,10 @@ def ferplus() -> Task:
             "ferplus",
             "https://github.com/microsoft/FERPlus (votes), fer2013.csv of the ICML 2013 challenge",
             ("ferplus.parquet", "ferplus"),
+            size="35,710 pictures, 3,573 of them test",
         ),
         samples=samples_of("ferplus", sample),
-        score=label_scorer(lambda reading: reading.expression),
+        score=label_scorer(lambda reading: reading.expression, family("expression")),
         metrics=(accuracy(), average_recall(), drawn_rater_error(), vote_divergence()),
         published=(
             Published(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from facellm.labels import MAX_AGE
 from facellm.readers.row import FaceRow
 
 from ..harness.measures import mean_error
 from ..harness.media import ALIGNED, Media
 from ..harness.sample import FREE, READING, Sample
-from ..harness.scorers import number_scorer
+from ..harness.scorers import age_scorer
 from ..harness.task import Data, Published, Task
 from .rows import samples_of
 
@@ -28,9 +27,7 @@ def sample(row: FaceRow) -> Sample | None:
     if row.age is None:
         return None
     columns = {"group": row.group, "male": row.male, "age_band": age_band(row.age)}
-    return Sample(
-        row.key, (Media.of(row, ALIGNED),), QUESTION, target=row.age, columns=columns
-    )
+    return Sample(row.key, (Media.of(row, ALIGNED),), QUESTION, target=row.age, columns=columns)
 
 
 def utkface_age() -> Task:
@@ -44,9 +41,10 @@ def utkface_age() -> Task:
             "utkface",
             "https://susanqq.github.io/UTKFace/",
             ("utkface.parquet", "UTKFace", "utkface"),
+            size="about 23,000 pictures",
         ),
         samples=samples_of("utkface", sample),
-        score=number_scorer(lambda reading: reading.age.mean, 0, MAX_AGE),
+        score=age_scorer(),
         metrics=(mean_error("MAE", "years"),),
         ways=(READING, FREE),
         published=(

@@ -1,10 +1,10 @@
 """Models that can be asked, and how the command line names them.
 
-    (nothing)                          the weights shipped with facellm
-    folder with a facellm config       our model (``local``)
-    folder of another config, hf:ID    any image-text model of ``transformers`` (``foreign``)
-    http://host:8000/v1#NAME           an OpenAI-compatible endpoint (``endpoint``)
-    module:name                        a Python function (``function``)
+(nothing)                          the weights shipped with facellm
+folder with a facellm config       our model (``local``)
+folder of another config, hf:ID    any image-text model of ``transformers`` (``foreign``)
+http://host:8000/v1#NAME           an OpenAI-compatible endpoint (``endpoint``)
+module:name                        a Python function (``function``)
 """
 
 from __future__ import annotations

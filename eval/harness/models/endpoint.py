@@ -4,9 +4,9 @@ Timeouts, 429 and 5xx are tried again by the ``openai`` package with growing wai
 is an answer with a failure, so one bad picture does not end a run. An address nobody listens at, a
 wrong key or an unknown model ends it at the first question.
 
-Options are scored where the endpoint gives ``logprobs``: the model is asked with letters, one token,
-twenty likeliest; the letters' probabilities among them are the options'. An endpoint that gives none
-is asked for the letter itself; ``ways`` says which after one probing question.
+Options are scored where the endpoint gives ``logprobs``: the model is asked with letters, one
+token, twenty likeliest; the letters' probabilities among them are the options'. An endpoint that
+gives none is asked for the letter itself; ``ways`` says which after one probing question.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from facellm.response_cache import request_key
 
 from ..asking import ASKING_VERSION, LETTERS, Request, prompt_of
 from ..sample import (
-    EMPTY,
     FREE,
     LETTER,
+    NO_LOGPROBS,
     OPTIONS,
     REJECTED,
     TIMEOUT,
@@ -35,7 +35,6 @@ from ..sample import (
     UNREADABLE,
     Answer,
 )
-from ..spoken import spoken
 from .function import normalised
 from .options import ModelOptions
 from .pictures import data_uri, shown_pictures
@@ -136,9 +135,7 @@ class EndpointModel:
     async def _ask(self, client: Any, request: Request) -> Answer:
         by_options = request.way == OPTIONS
         try:
-            pictures = await asyncio.to_thread(
-                shown_pictures, request, crops=self.options.crops
-            )
+            pictures = await asyncio.to_thread(shown_pictures, request, crops=self.options.crops)
         except FaceLLMError as error:
             return Answer(request.way, failure=UNREADABLE, detail=str(error))
         text = prompt_of(request.sample, LETTER) if by_options else request.prompt
@@ -152,10 +149,8 @@ class EndpointModel:
             return Answer(request.way, failure=failure[0], detail=failure[1])
         if by_options:
             return option_answer(choice, len(request.sample.options))
-        answer = spoken(request.way, choice.message.content or "")
-        if choice.finish_reason == "length" and not answer.failure:
-            return Answer(request.way, answer.text, failure=TOO_LONG)
-        return answer
+        cut = TOO_LONG if choice.finish_reason == "length" else ""
+        return Answer(request.way, choice.message.content or "", detail=cut)
 
     async def _send(
         self, client: Any, message: dict[str, Any], extra: dict[str, Any]
@@ -224,7 +219,7 @@ def option_answer(choice: Any, count: int) -> Answer:
     """Log-probability of each option from those of its letter, in every spelling of it."""
     tokens = likeliest(choice)
     if not tokens:
-        return Answer(OPTIONS, failure=EMPTY, detail="no log-probabilities came back")
+        return Answer(OPTIONS, failure=NO_LOGPROBS, detail="no log-probabilities came back")
     found = [0.0] * count
     for token, logprob in tokens:
         letter = token.strip().strip("().:").upper()
@@ -232,6 +227,6 @@ def option_answer(choice: Any, count: int) -> Answer:
             found[LETTERS.index(letter)] += math.exp(logprob)
     if not any(found):
         said = ", ".join(repr(token) for token, _ in tokens[:3])
-        return Answer(OPTIONS, failure=EMPTY, detail=f"no letter among the likeliest: {said}")
+        return Answer(OPTIONS, failure=NO_LOGPROBS, detail=f"no letter among the likeliest: {said}")
     floor = math.exp(MISSING_LOGPROB)
     return Answer(OPTIONS, logprobs=normalised([math.log(max(p, floor)) for p in found]))

@@ -19,7 +19,6 @@ from facellm.training_data import read_training_data
 
 from ..asking import Request
 from ..sample import FREE, LETTER, OPTIONS, UNREADABLE, Answer
-from ..spoken import spoken
 from .function import normalised
 from .local import folder_digest
 from .pictures import pil_picture, shown_pictures
@@ -72,7 +71,7 @@ class ForeignModel:
             if request.way == OPTIONS:
                 yield place, self._options(inputs, request.sample.options)
             else:
-                yield place, spoken(request.way, self._written(inputs))
+                yield place, Answer(request.way, self._written(inputs))
 
     def _inputs(self, pictures: list[Any], question: str) -> Any:
         images = [{"type": "image", "image": picture} for picture in pictures]

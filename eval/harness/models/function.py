@@ -22,7 +22,6 @@ from facellm.response_cache import request_key
 
 from ..asking import Request
 from ..sample import BROKEN, FREE, LETTER, OPTIONS, READING, UNREADABLE, Answer
-from ..spoken import spoken
 
 DEFAULT_WAYS = (OPTIONS, FREE)
 
@@ -78,7 +77,7 @@ def answer_of(found: Any, request: Request) -> Answer:
     if isinstance(found, Reading):
         return Answer(READING, reading=found.to_dict())
     if isinstance(found, str):
-        return spoken(LETTER if request.way == LETTER else FREE, found)
+        return Answer(LETTER if request.way == LETTER else FREE, found)
     if isinstance(found, Mapping) and set(found) == set(options):
         found = [math.log(max(float(found[name]), 1e-12)) for name in options]
     if isinstance(found, Mapping) or len(found) != len(options):

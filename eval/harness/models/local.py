@@ -1,9 +1,9 @@
 """Our own model: readings, log-probabilities of options, written answers.
 
-A reading is taken the product's way: a crop of each picture, landmarks and readouts of the crop. The
-face of a ``find`` picture is the largest one found; without one the outcome is ``no face``. Options
-are scored as the words of the answer, after the intent the model itself chooses; the prompt is run
-once and its keys and values are shared by all options.
+A reading is taken the product's way: a crop of each picture, landmarks and readouts of the crop.
+The face of a ``find`` picture is the largest one found; without one the outcome is ``no face``.
+Options are scored as the words of the answer, after the intent the model itself chooses; the prompt
+is run once and its keys and values are shared by all options.
 
 Legend: O options, T tokens of the longest one.
 """
@@ -24,6 +24,7 @@ from transformers import DynamicCache
 
 from facellm.assistant import FaceAssistant
 from facellm.checkpoint import SHIPPED
+from facellm.cli import load_assistant
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
 from facellm.crops import LEAST_QUALITY, upright_crop
 from facellm.engine_names import TORCH
@@ -38,7 +39,6 @@ from facellm.training_data import TRAINING_DATA, read_training_data
 from ..asking import Request
 from ..media import ALIGNED, CROP, FIND, Media, Rgb
 from ..sample import FREE, LETTER, NO_FACE, OPTIONS, READING, UNREADABLE, Answer
-from ..spoken import spoken
 from .function import normalised
 
 BATCH = 32  # crops read at once
@@ -69,7 +69,7 @@ class LocalModel:
     @classmethod
     def load(cls, path: Path | None) -> LocalModel:
         """From a folder of weights, or those shipped."""
-        return cls(FaceAssistant.load(path, engine=TORCH))
+        return cls(load_assistant(path, TORCH))
 
     def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer]]:
         """See ``Model``; readings are taken in batches, in order."""
@@ -111,7 +111,7 @@ class LocalModel:
         prompt = self._prompt(crops, request.prompt)
         if request.way == OPTIONS:
             return Answer(OPTIONS, logprobs=self.option_logprobs(prompt, request.sample.options))
-        return spoken(request.way, "".join(self.assistant.reply(prompt, [])).strip())
+        return Answer(request.way, "".join(self.assistant.reply(prompt, [])).strip())
 
     def _prompt(self, crops: Sequence[Crop], question: str) -> dict[str, Tensor]:
         parts: list[FacePart | TextPart] = [self.assistant.read_crop(crop)[1] for crop in crops]
@@ -135,16 +135,16 @@ class LocalModel:
         embeds = model.embed(
             prompt["input_ids"], prompt.get("pixel_values"), prompt.get("landmarks")
         )
-        words = [processor.tokenizer(f" {o}", add_special_tokens=False)["input_ids"] for o in options]
+        words = [
+            processor.tokenizer(f" {o}", add_special_tokens=False)["input_ids"] for o in options
+        ]
         if not shared:
             each = [_continued(model, embeds, [ids], processor.intent_ids)[0] for ids in words]
             return normalised(each)
         return normalised(_continued(model, embeds, words, processor.intent_ids))
 
 
-def _continued(
-    model: Any, embeds: Tensor, words: list[list[int]], intents: Tensor
-) -> list[float]:
+def _continued(model: Any, embeds: Tensor, words: list[list[int]], intents: Tensor) -> list[float]:
     """Log-probability of each run of tokens after a prompt and the intent the model chooses."""
     cache = DynamicCache()
     first = model.language_model(
