@@ -64,7 +64,9 @@ _TOLD = re.compile(
     rf"(?:approximately|around|about|roughly|~)?\s*{_N}",
     re.I,
 )
-_BARE = re.compile(rf"{_N}(?!\.?\d|\s*(?:%|percent|/|[a-z]*\s*(?:wrinkles?|faces?|people|persons?)))")
+_BARE = re.compile(
+    rf"{_N}(?!\.?\d|\s*(?:%|percent|/|[a-z]*\s*(?:wrinkles?|faces?|people|persons?)))"
+)
 _NOT_AN_AGE = re.compile(
     r"\bAU\s*\d+|\b(?:face|figure|image|person|option|confidence)\s*:?\s*#?\d+|\d+(?:\.\d+)?\s*(?:%|percent)"
     r"|[+-]\s*/?\s*-?\s*\d+(?=\s*years)|±\s*\d+|^\s*\d[.)](?=\s+\S)",
@@ -142,7 +144,10 @@ def _ages(part: str, concluded: int) -> list[_Found]:
 
 def _denied(part: str, start: int) -> bool:
     """Whether "not" stands right before an age."""
-    return re.search(r"\b(?:not|n't)(?:\s+(?:a|about|around|in|her|his|their))*\s*$", part[:start]) is not None
+    return (
+        re.search(r"\b(?:not|n't)(?:\s+(?:a|about|around|in|her|his|their))*\s*$", part[:start])
+        is not None
+    )
 
 
 def read_age(text: str, oldest: float = OLDEST) -> Parsed:

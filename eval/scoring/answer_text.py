@@ -12,7 +12,9 @@ import numpy as np
 
 from .outcome import Parsed
 
-_CHARACTERS = str.maketrans(dict.fromkeys("“”„\"*_`#~|", " ") | {"’": "'", "‘": "'", "ʼ": "'", "–": "-"})
+_CHARACTERS = str.maketrans(
+    dict.fromkeys('“”„"*_`#~|', " ") | {"’": "'", "‘": "'", "ʼ": "'", "–": "-"}
+)
 _THOUGHT = re.compile(r"^.*</think(?:ing)?>", re.I | re.S)
 _OPEN_THOUGHT = re.compile(r"<think(?:ing)?>.*$", re.I | re.S)
 _ANSWER = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.I | re.S)

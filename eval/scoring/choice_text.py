@@ -28,8 +28,13 @@ _SAID = (
 _MARKED = r"(?<![\w'])(?:[(\[]([{0}])[)\]]|([{0}])(?=[).:](?:\s|$)))"
 _ALONE = r"^\W*([{0}])\W*$"
 _OTHER = r"(?<![\w'])([{0}])(?![\w'])"
-_DENIED = re.compile(r"(?:\bnot|n't|\bnor|\bneither|\brather than|\binstead of)\s*(?:(?:option|answer)\s*)?[(\[]?$", re.I)
-_WRONG = re.compile(r"[)\]]?\s+(?:is|are|can be|was)\s+(?:not\b|wrong|incorrect|ruled out|false|excluded)", re.I)
+_DENIED = re.compile(
+    r"(?:\bnot|n't|\bnor|\bneither|\brather than|\binstead of)\s*(?:(?:option|answer)\s*)?[(\[]?$",
+    re.I,
+)
+_WRONG = re.compile(
+    r"[)\]]?\s+(?:is|are|can be|was)\s+(?:not\b|wrong|incorrect|ruled out|false|excluded)", re.I
+)
 
 
 def letters_of(count: int) -> tuple[str, ...]:
@@ -92,7 +97,9 @@ def _letters(part: str, letters: Sequence[str]) -> tuple[tuple[str, ...], tuple[
         if found:
             names = tuple(dict.fromkeys(name for name, _ in found))
             return (() if _is_list(found, letters) else names), found[0][1]
-    found = [f for f in _standing(part, re.compile(_OTHER.replace("{0}", "B-HJ-Z"))) if f[0] in letters]
+    found = [
+        f for f in _standing(part, re.compile(_OTHER.replace("{0}", "B-HJ-Z"))) if f[0] in letters
+    ]
     names = tuple(dict.fromkeys(name for name, _ in found))
     if names and re.search(r"\bA (?:or|and|/)\s*[B-Z]\b", part):
         names = ("A", *names)

@@ -87,9 +87,7 @@ def claims_of(text: str, family: Family, *, signs: bool = False) -> list[Claim]:
 
 def _mentions(body: str, patterns: tuple[tuple[str, re.Pattern[str]], ...]) -> list[_Mention]:
     """Mentions in order; of overlapping ones the earlier and longer."""
-    found = [
-        _Mention(label, *match.span()) for label, p in patterns for match in p.finditer(body)
-    ]
+    found = [_Mention(label, *match.span()) for label, p in patterns for match in p.finditer(body)]
     kept: list[_Mention] = []
     for mention in sorted(found, key=lambda m: (m.start, -m.end)):
         if not kept or mention.start >= kept[-1].end:

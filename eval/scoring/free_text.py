@@ -26,7 +26,9 @@ from .outcome import Parsed
 
 _YES, _NO = r"yes|yeah|yep|yup|correct|true|affirmative", r"no|nope|false|incorrect|negative"
 _LEADING = re.compile(rf"\W*(?:(?P<yes>{_YES})|(?P<no>{_NO}))\b(?!\s+(?:doubt|question))", re.I)
-_SAID = re.compile(rf"\b(?:answer|response)\s*(?:is|:|=)?\s*(?:(?P<yes>{_YES})|(?P<no>{_NO}))\b", re.I)
+_SAID = re.compile(
+    rf"\b(?:answer|response)\s*(?:is|:|=)?\s*(?:(?P<yes>{_YES})|(?P<no>{_NO}))\b", re.I
+)
 
 
 def read_label(text: str, family: Family, labels: Sequence[str] | None = None) -> Parsed:
@@ -46,7 +48,9 @@ def read_label(text: str, family: Family, labels: Sequence[str] | None = None) -
     offered = family.labels if labels is None else tuple(labels)
     for label in offered:
         if label not in family.labels:
-            raise FaceLLMError(f"no words for the label {label!r}; known: {', '.join(family.labels)}")
+            raise FaceLLMError(
+                f"no words for the label {label!r}; known: {', '.join(family.labels)}"
+            )
     part = answer_part(text)
     nothing = without_words(text, part)
     if nothing is not None:

@@ -97,7 +97,9 @@ def parse_rating(reply: str) -> Rating:
     try:
         record = json.loads(body, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
-        raise FaceLLMError(f"the judge's reply is no JSON object ({error}): {body[:80]!r}") from None
+        raise FaceLLMError(
+            f"the judge's reply is no JSON object ({error}): {body[:80]!r}"
+        ) from None
     if not isinstance(record, dict):
         raise FaceLLMError(f"the judge's reply is no JSON object: {body[:80]!r}")
     wrong = sorted(set(AXES) ^ set(record))
