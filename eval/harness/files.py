@@ -64,11 +64,15 @@ def begin(folder: Path, asked: dict[str, Any], command: str, *, resume: bool) ->
     return held["command"]
 
 
+def estimate_record(found: Estimate) -> dict[str, Any]:
+    """A value with its interval and n as JSON; what is not finite is null."""
+    return {name: value if math.isfinite(value) else None for name, value in asdict(found).items()}
+
+
 def metric_record(metric: Metric, found: Estimate) -> dict[str, Any]:
-    """A figure as JSON; what is not finite is null."""
-    record = {k: v if math.isfinite(v) else None for k, v in asdict(found).items()}
+    """A figure as JSON."""
     told = {"unit": metric.unit, "more_is_better": metric.more_is_better}
-    return {"name": metric.name, **record, **told}
+    return {"name": metric.name, **estimate_record(found), **told}
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..metrics.forgery import eer_statistic
 from ..statistics import (
     Statistic,
     auc_statistic,
@@ -41,7 +42,11 @@ def answered(row: Row) -> bool:
 
 def coverage() -> Metric:
     """Share of answered rows; printed for every task."""
-    return Metric("answered", lambda rows: mean_statistic([float(answered(row)) for row in rows]))
+
+    def of(rows: Sequence[Row]) -> Statistic:
+        return mean_statistic([float(answered(row)) for row in rows])
+
+    return Metric(ANSWERED, of, share=True)
 
 
 def accuracy(name: str = "accuracy", truth: Labelled = target_label) -> Metric:
@@ -50,7 +55,7 @@ def accuracy(name: str = "accuracy", truth: Labelled = target_label) -> Metric:
     def of(rows: Sequence[Row]) -> Statistic:
         return mean_statistic([float(row.score.said == truth(row)) for row in rows])
 
-    return Metric(name, of, lambda row: truth(row) is not None)
+    return Metric(name, of, lambda row: truth(row) is not None, share=True)
 
 
 def average_recall(name: str = "UAR", truth: Labelled = target_label) -> Metric:
@@ -80,6 +85,16 @@ def area_under_curve(positive: str, name: str = "AUC") -> Metric:
         return auc_statistic(truth, [share_of(row, positive) for row in rows])
 
     return Metric(name, of, has_shares, unit="")
+
+
+def equal_error(positive: str, name: str = "EER") -> Metric:
+    """Error rate where false alarms are as many as misses."""
+
+    def of(rows: Sequence[Row]) -> Statistic:
+        truth = [target_label(row) == positive for row in rows]
+        return eer_statistic(truth, [share_of(row, positive) for row in rows])
+
+    return Metric(name, of, has_shares, more_is_better=False)
 
 
 def share_of(row: Row, label: str) -> float:

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..metrics.classes import confusion
+from ..metrics.coverage import risk_coverage
+from ..metrics.forgery import roc
 from ..statistics import BINS
 from .measures import has_shares, has_votes, share_of, target_label, vote_shares
 from .runner import TaskResult
@@ -53,10 +56,9 @@ def draw_confusion(ax: Any, rows: Sequence[Row], _: Any) -> bool:
     first = rows[0].score.shares
     labels = list(first) if first else sorted({str(target_label(row)) for row in rows})
     said = [*labels, NOBODY]
-    table = np.zeros((len(labels), len(said)))
-    for row in rows:
-        answer = row.score.said if row.score.said in labels else NOBODY
-        table[labels.index(str(target_label(row))), said.index(answer)] += 1
+    table = confusion(
+        [str(target_label(row)) for row in rows], [r.score.said for r in rows], labels
+    )
     counts = table.sum(1)
     shares = table / np.maximum(counts[:, None], 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -106,10 +108,8 @@ def draw_roc(ax: Any, rows: Sequence[Row], _: Any) -> bool:
     positive = list(rows[0].score.shares or {})[-1]
     scores = np.array([share_of(row, positive) for row in rows])
     truth = np.array([target_label(row) == positive for row in rows])
-    cuts = np.r_[np.inf, np.unique(scores)[::-1]]
-    hit = [(scores[truth] >= cut).mean() for cut in cuts]
-    alarm = [(scores[~truth] >= cut).mean() for cut in cuts]
-    ax.plot(alarm, hit, color=BLUE)
+    curve = roc(truth, scores)
+    ax.plot(curve.false_alarms, curve.found, color=BLUE)
     ax.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
     ax.plot([0, 1], [1, 0], color=GREY, lw=0.5, ls=":")
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="false alarms", ylabel=f"{positive} found")
@@ -123,9 +123,9 @@ def draw_risk(ax: Any, rows: Sequence[Row], _: Any) -> bool:
     if len(rows) < 2:
         return False
     sure = np.array([share_of(row, row.score.said) for row in rows])
-    wrong = np.array([row.score.said != target_label(row) for row in rows])[np.argsort(-sure)]
-    count = np.arange(1, len(rows) + 1)
-    ax.plot(count / len(rows), wrong.cumsum() / count, color=RED)
+    right = np.array([row.score.said == target_label(row) for row in rows])
+    curve = risk_coverage(sure, right)
+    ax.plot(curve.coverage, curve.risk, color=RED)
     ax.set(xlim=(0, 1), ylim=(0, None), xlabel="coverage", ylabel="share wrong")
     ax.set_title(f"Risk and coverage (n = {len(rows):,})")
     return True

@@ -38,7 +38,9 @@ def html(results: dict[str, Any], plots: Plots) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters |= {"metric": shown_metric, "uri": svg_uri}
     environment.globals["shown"] = shown_value
-    return environment.from_string(template).render(r=results, plots=plots, beside=beside)
+    return environment.from_string(template).render(
+        r=results, plots=plots, beside=beside, gap_line=gap_line
+    )
 
 
 def svg_uri(svg: str) -> str:
@@ -112,7 +114,18 @@ def group_lines(group: dict[str, Any]) -> list[str]:
     lines = [f"| {group['column']} | {group['metric']} |", "|---|---|"]
     lines += [f"| {one['group']} | {shown_metric(one)} |" for one in group["groups"]]
     lines += [f"| {n} | too small (n {count}) |" for n, count in group["too_small"].items()]
-    if group["gap"] is not None:
-        ratio = "-" if group["ratio"] is None else f"{group['ratio']:.2f}"
-        lines += ["", f"Largest gap {group['gap']:.3f}, smallest to largest {ratio}."]
+    if group["difference"] is not None:
+        lines += ["", gap_line(group)]
     return lines
+
+
+def gap_line(group: dict[str, Any]) -> str:
+    """The gap between groups in a sentence."""
+    gap, ratio, pair = group["difference"], group["ratio"], group["pair"]
+    line = f"Largest difference {gap['value']:.3f} [{gap['low']:.3f}, {gap['high']:.3f}]"
+    if ratio["value"] is not None:
+        line += f", smallest to largest {ratio['value']:.2f}"
+    if pair is None:
+        return line + "."
+    flag = "more than chance" if group["flagged"] else "not more than chance"
+    return f"{line}; {pair['better']} against {pair['worse']}: {flag} (p = {group['p_value']:.3f})."

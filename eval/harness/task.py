@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from facellm.readers.row import Rejection
 from facellm.readers.sources import SOURCES, UNKNOWN
 
-from ..statistics import Estimate, Statistic, estimate, grouped_estimate
+from ..metrics.bootstrap import PLAIN, Bootstrap, measured, measured_share
+from ..statistics import Estimate, Statistic
 from .sample import CLOSED, FREE, READING, WAYS, Answer, Row, Sample, Score
 
 TRAIN, VALID, TEST = "train", "valid", "test"
@@ -88,6 +91,8 @@ class Metric:
         counts: Which rows it is taken on.
         unit: ``%`` prints a share in per cent; anything else follows the number.
         more_is_better: None where neither is.
+        share: A plain share of right rows, each row's score value being 1 or 0: compared by
+            McNemar's test too, and with an interval where all rows agree.
     """
 
     name: str
@@ -95,23 +100,28 @@ class Metric:
     counts: Callable[[Row], bool] = every_row
     unit: str = SHOWN_SHARE
     more_is_better: bool | None = True
+    share: bool = False
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
         """The rows it is taken on."""
         return [row for row in rows if self.counts(row)]
 
-    def measure(self, rows: Sequence[Row]) -> Estimate:
-        """Value, bootstrap 95 % interval and n; NaN where no row counts.
+    def drawn(self, rows: Sequence[Row]) -> Bootstrap:
+        """What is drawn for the interval over these rows: clusters where there are any."""
+        apart = all(row.cluster is None for row in rows)
+        return PLAIN if apart else Bootstrap(clusters(rows))
 
-        Rows of one cluster are drawn together.
-        """
+    def measure(self, rows: Sequence[Row]) -> Estimate:
+        """Value, bootstrap 95 % interval and n; NaN where no row counts."""
         taken = self.rows(rows)
         if not taken:
             return Estimate(math.nan, math.nan, math.nan, 0)
-        statistic = self.of(taken)
-        if any(row.cluster is not None for row in taken):
-            return grouped_estimate(statistic, clusters(taken))
-        return estimate(statistic, len(taken))
+        how = self.drawn(taken)
+        found = measured(self.of(taken), len(taken), how)
+        if not self.share or found.value not in (0.0, 1.0):
+            return found
+        # No resample of rows that all agree differs, which is not certainty.
+        return measured_share(np.full(len(taken), found.value == 1.0), how)
 
 
 def clusters(rows: Sequence[Row]) -> list[str]:

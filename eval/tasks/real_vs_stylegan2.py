@@ -9,7 +9,7 @@ from __future__ import annotations
 from facellm.readers.row import FaceRow
 from facellm.reading import Reading
 
-from ..harness.measures import area_under_curve, average_recall
+from ..harness.measures import area_under_curve, average_recall, equal_error
 from ..harness.media import ALIGNED, Media
 from ..harness.sample import Sample
 from ..harness.scorers import label_scorer
@@ -48,6 +48,6 @@ def real_vs_stylegan2() -> Task:
         score=label_scorer(
             lambda r: {REAL: 1 - r.generated, FAKE: r.generated}, family("authenticity")
         ),
-        metrics=(area_under_curve(FAKE), average_recall("balanced accuracy")),
+        metrics=(area_under_curve(FAKE), equal_error(FAKE), average_recall("balanced accuracy")),
         plots=("roc", "reliability"),
     )
