@@ -1,0 +1,310 @@
+"""Models that can be asked: an endpoint with faults, ours, any of transformers, functions."""
+
+import json
+import time
+
+import eval_toys
+import numpy as np
+import pytest
+import torch
+from json_endpoint import picture_of, serving
+from small_bases import save_clip, save_llama
+
+from facellm.assistant import FaceAssistant
+from facellm.errors import FaceLLMError
+from facellm.eval.harness.asking import Request, prompt_of, request_of, way_for
+from facellm.eval.harness.media import ALIGNED, CROP, FIND, Media
+from facellm.eval.harness.models import open_model
+from facellm.eval.harness.models.endpoint import EndpointModel
+from facellm.eval.harness.models.function import FunctionModel
+from facellm.eval.harness.models.local import LocalModel, mean_of
+from facellm.eval.harness.models.options import ModelOptions
+from facellm.eval.harness.runner import Plan, run_task
+from facellm.eval.harness.sample import Answer, Sample
+from facellm.eval.harness.seen import seen_by
+from facellm.eval.harness.store import AnswerStore
+from facellm.eval.tasks import TASKS
+
+FAST = ModelOptions(concurrency=4, retries=0, timeout=0.5)
+NOTHING_KEPT = AnswerStore(None, None)
+
+
+def measured(task, model, tmp_path, store=None, ask=""):
+    plan = Plan(task, tmp_path, "valid", None, ask)
+    return run_task(plan, model, store or AnswerStore(None, None))
+
+
+def number_of(body):
+    """Which of ``eval_toys.samples`` a request shows, by its picture."""
+    shown = [picture_of({"messages": [{"content": [part]}]}) for part in parts_of(body)]
+    return NUMBERS[next(uri for uri in shown if uri)]
+
+
+def parts_of(body):
+    content = body["messages"][0]["content"]
+    return content if isinstance(content, list) else []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def numbers():
+    from facellm.eval.harness.models.pictures import data_uri
+
+    NUMBERS.update(
+        {data_uri(s.media[0].frames(1)[0]): n for n, s in enumerate(eval_toys.samples(12))}
+    )
+
+
+NUMBERS = {}
+
+
+def test_every_fault_of_an_endpoint_has_a_name_and_the_run_goes_on(tmp_path):
+    steps = {
+        1: "",
+        2: "happy " * 40,
+        3: "I'm sorry, I can't help with identifying emotions.",
+        4: lambda body: time.sleep(1.2) or "late",
+        5: 400,
+        6: 503,
+        7: "It shows neither this nor that.",
+        8: ("I think that", {"finish_reason": "length"}),
+    }
+
+    def answer(body):
+        if not parts_of(body):
+            return "A"  # the question whether it gives log-probabilities
+        step = steps.get(number_of(body), "The face shows happiness.")
+        return step(body) if callable(step) else step
+
+    task = eval_toys.toy_task(eval_toys.samples(12), ways=("free",))
+    with serving(answer) as server:
+        model = EndpointModel.of(f"{server.url}#m", FAST)
+        result = measured(task, model, tmp_path)
+    assert result.outcomes() == {
+        "answered": 4,
+        "unparsed": 1,
+        "refused": 1,
+        "empty": 1,
+        "repeated": 1,
+        "cut off": 1,
+        "timeout": 1,
+        "unreachable": 1,
+        "rejected by the endpoint": 1,
+    }
+    assert task.metrics[0].measure(result.rows).value == pytest.approx(4 / 12)
+
+
+def test_failures_of_the_moment_are_asked_again_and_others_are_kept(tmp_path):
+    task = eval_toys.toy_task(eval_toys.samples(2), ways=("free",))
+    with serving("A", 503, "happiness", "happiness") as server:
+        model = EndpointModel.of(f"{server.url}#m", ModelOptions(1, 0, 5.0))
+        store = AnswerStore(tmp_path / "own.sqlite", None)
+        first = measured(task, model, tmp_path, store)
+        asked = len(server.requests)
+        second = measured(task, model, tmp_path, store)
+        assert len(server.requests) == asked + 1
+    assert first.outcomes() == {"answered": 1, "unreachable": 1}
+    assert second.outcomes() == {"answered": 2}
+
+
+def test_options_are_scored_by_the_letters_log_probabilities(tmp_path):
+    def top(token, probability):
+        return {"token": token, "logprob": float(np.log(probability)), "bytes": None}
+
+    likeliest = [top(" B", 0.5), top("b", 0.1), top("C", 0.2), top("The", 0.2)]
+    logprobs = {"content": [top(" B", 0.5) | {"top_logprobs": likeliest}]}
+    task = eval_toys.toy_task(eval_toys.samples(3))
+    with serving(("B", {"logprobs": logprobs})) as server:
+        result = measured(task, EndpointModel.of(f"{server.url}#m", FAST), tmp_path)
+        request = server.requests[-1]
+    assert result.way == "options"
+    assert (request["max_tokens"], request["top_logprobs"]) == (1, 20)
+    shares = result.rows[0].score.shares
+    assert shares["happiness"] == pytest.approx(0.6 / 0.8, abs=1e-6)
+    assert shares["surprise"] == pytest.approx(0.2 / 0.8, abs=1e-6)
+    assert shares["neutral"] < 1e-6
+
+
+def test_an_endpoint_without_log_probabilities_is_asked_for_the_letter(tmp_path):
+    task = eval_toys.toy_task(eval_toys.samples(3))
+    with serving("The answer is B.") as server:
+        result = measured(task, EndpointModel.of(f"{server.url}#m", FAST), tmp_path)
+        words = server.requests[-1]["messages"][0]["content"][-1]["text"]
+    assert words.endswith("A. neutral\nB. happiness\nC. surprise\nAnswer with the letter only.")
+    assert (result.way, result.outcomes()) == ("letter", {"answered": 3})
+    assert {row.score.said for row in result.rows} == {"happiness"}
+
+
+def test_questions_are_under_way_side_by_side(tmp_path):
+    def answer(body):
+        time.sleep(0.1 if parts_of(body) else 0)
+        return "happiness"
+
+    task = eval_toys.toy_task(eval_toys.samples(12), ways=("free",))
+    seconds = {}
+    with serving(answer) as server:
+        for count in (1, 12):
+            model = EndpointModel.of(f"{server.url}#m", ModelOptions(count, 0, 30.0))
+            assert "free" in model.ways
+            seconds[count] = measured(task, model, tmp_path).timing.seconds
+    assert seconds[1] > 1.2
+    assert seconds[12] < seconds[1] / 2
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_what_would_fail_every_question_ends_the_run(tmp_path, status):
+    task = eval_toys.toy_task(eval_toys.samples(3), ways=("free",))
+    with serving(status) as server, pytest.raises(FaceLLMError, match=f"{status}: made-up"):
+        measured(task, EndpointModel.of(f"{server.url}#m", FAST), tmp_path)
+
+
+def test_an_address_nobody_listens_at_is_told_at_once(tmp_path):
+    task = eval_toys.toy_task(eval_toys.samples(3))
+    with pytest.raises(FaceLLMError, match="cannot be reached"):
+        measured(task, EndpointModel.of("http://127.0.0.1:9/v1#m", FAST), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def ours(tiny_checkpoint):
+    return LocalModel(FaceAssistant.load(tiny_checkpoint, engine="torch"))
+
+
+def test_our_reading_is_that_of_the_product(ours, photo):
+    crop = np.asarray(Media(path=photo, face=CROP).frames(1)[0])
+    requests = [
+        Request(Sample("a", (Media(path=photo, face=face),)), "reading", "", 1)
+        for face in (CROP, ALIGNED, FIND)
+    ]
+    answers = dict(ours.answers(requests))
+    (read,) = ours.assistant.read(crop, crops=True)
+    found = answers[0].reading["expression"]
+    assert found == pytest.approx(read.reading.to_dict()["expression"], abs=1e-5)
+    boxes = [face.face.box_xyxy for face in ours.assistant.read(crop)]
+    largest = int(np.argmax([box.area for box in boxes]))
+    shown = ours.assistant.read(crop)[largest].reading.to_dict()["age"]
+    assert answers[2].reading["age"] == pytest.approx(shown, abs=1e-3)
+    assert answers[1].reading["age"] != answers[0].reading["age"]
+
+
+def test_a_picture_without_a_face_is_counted_as_such(ours, plain_wall, tmp_path):
+    wall = Sample("w", (Media(path=plain_wall, face=FIND),), "Which?", ("a", "b"), "a")
+    gone = Sample("g", (Media(path=tmp_path / "gone.png", face=FIND),), "Which?", ("a", "b"), "a")
+    result = measured(eval_toys.toy_task([wall, gone]), ours, tmp_path)
+    assert result.outcomes() == {"no face": 1, "picture unreadable": 1}
+
+
+def test_options_share_the_prompt_and_score_as_they_would_alone(ours, photo):
+    crop = ours._crops(Media(path=photo, face=CROP), Request(Sample("a", ()), "options", "", 1))
+    prompt = ours._prompt(crop, "Which expression does this face show?")
+    options = ("neutral", "happiness", "a long option of many words", "fear")
+    together = ours.option_logprobs(prompt, options)
+    alone = ours.option_logprobs(prompt, options, shared=False)
+    assert together == pytest.approx(alone, abs=1e-4)
+    assert np.exp(together).sum() == pytest.approx(1.0)
+
+
+def test_a_clip_is_read_as_the_mean_of_its_frames():
+    first = {"a": 1.0, "b": [0.0, 2.0], "c": None, "d": "x", "e": True}
+    second = {"a": 3.0, "b": [2.0, 4.0], "c": 5.0, "d": "y", "e": True}
+    assert mean_of([first, second]) == {"a": 2.0, "b": [1.0, 3.0], "c": 5.0, "d": "x", "e": True}
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    """A LLaVA of random weights, saved as its library saves one."""
+    from transformers import (
+        AutoTokenizer,
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    folder = tmp_path_factory.mktemp("foreign")
+    save_clip(folder / "clip")
+    save_llama(folder / "llama")
+    tokenizer = AutoTokenizer.from_pretrained(folder / "llama")
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    text = LlamaConfig.from_pretrained(folder / "llama")
+    text.vocab_size = len(tokenizer)
+    vision = CLIPVisionConfig.from_pretrained(folder / "clip")
+    torch.manual_seed(0)
+    config = LlavaConfig(vision, text, image_token_id=tokenizer.convert_tokens_to_ids("<image>"))
+    LlavaForConditionalGeneration(config).save_pretrained(folder / "llava")
+    images = CLIPImageProcessorPil.from_pretrained(folder / "clip")
+    LlavaProcessor(
+        images, tokenizer, patch_size=8, vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    ).save_pretrained(folder / "llava")  # fmt: skip
+    return folder / "llava"
+
+
+def test_any_image_text_model_of_a_folder_is_asked(foreign, tmp_path):
+    model = open_model(str(foreign))
+    task = eval_toys.toy_task(eval_toys.samples(2))
+    by_options = measured(task, model, tmp_path)
+    again = measured(task, open_model(str(foreign)), tmp_path)
+    assert by_options.way == "options"
+    assert [row.score for row in by_options.rows] == [row.score for row in again.rows]
+    assert sum(by_options.rows[0].score.shares.values()) == pytest.approx(1.0)
+    free = measured(task, model, tmp_path, ask="free")
+    assert sum(free.outcomes().values()) == 2  # random words, whatever they come to
+    assert seen_by(model, task, "test").verdict == "unknown"
+
+
+def test_the_record_of_training_data_says_what_was_seen(ours, foreign):
+    task = TASKS["ferplus"]()
+    shipped = open_model("eval_toys:sure")
+    assert seen_by(shipped, task, "test").verdict == "unknown"
+    for record, split, verdict in (
+        ({"ferplus": ["train"]}, "train", "seen"),
+        ({"fer2013": ["train"]}, "test", "held-out"),
+        ({"utkface": ["train"]}, "test", "held-out"),
+    ):
+        shipped.training_data = record
+        assert seen_by(shipped, task, split).verdict == verdict
+    assert "zero-shot" in seen_by(shipped, task, "test").why
+
+
+def test_what_a_function_returns_says_how_it_answered(tmp_path):
+    task = eval_toys.toy_task(eval_toys.samples(2))
+    assert measured(task, open_model("eval_toys:constant"), tmp_path).way == "options"
+    broken = measured(task, open_model("eval_toys:broken"), tmp_path)
+    assert broken.outcomes() == {"model error": 2}
+    assert broken.rows[0].answer.detail == "RuntimeError: out of order"
+    wrong = FunctionModel("x:y", lambda pictures, prompt, options: {"happiness": 1.0})
+    with pytest.raises(FaceLLMError, match="a probability for each of neutral"):
+        measured(task, wrong, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("no/such/folder", "no such folder; give a folder"),
+        ("http://localhost:1/v1", "say which one, as http://localhost:1/v1#NAME"),
+        ("eval_toys:nobody", "cannot be imported"),
+        ("no_such_module:f", "cannot be imported"),
+    ],
+)
+def test_a_model_that_is_none_is_refused(name, told):
+    with pytest.raises(FaceLLMError, match=told):
+        open_model(name)
+
+
+def test_a_way_a_model_cannot_be_asked_is_refused():
+    task = TASKS["utkface_age"]()
+    with pytest.raises(FaceLLMError, match="cannot be asked by closed"):
+        way_for(task, open_model("eval_toys:sure"), "closed")
+    with pytest.raises(FaceLLMError, match=r"it can be asked by|can be asked by options"):
+        way_for(task, open_model("eval_toys:constant"), "reading")
+    assert way_for(task, open_model("eval_toys:chance")) == "free"
+
+
+def test_answers_come_back_from_disk_as_they_were():
+    answer = Answer("options", logprobs=(-0.1, -2.5), verdicts=("7",))
+    assert Answer.from_json(answer.to_json()) == answer
+    assert json.loads(Answer("free", "né").to_json()) == {"text": "né", "way": "free"}
+    (sample,) = eval_toys.samples(1)
+    task = eval_toys.toy_task([sample])
+    assert request_of(task, sample, "free").prompt == prompt_of(sample, "free") == sample.question
