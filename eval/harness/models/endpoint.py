@@ -88,7 +88,9 @@ class EndpointModel:
         def work() -> None:
             try:
                 asyncio.run(self._ask_all(requests, arrived, stop))
-            except BaseException as error:
+            except BaseExceptionGroup as group:
+                arrived.put(first_of(group))
+            except BaseException as error:  # raised again by who waits
                 arrived.put(error)
             arrived.put(_DONE)
 
@@ -198,15 +200,17 @@ class EndpointModel:
 
 
 async def gathered(jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run jobs side by side; the first error ends the others and is raised."""
+    """Run jobs side by side; the first error ends the others."""
     async with asyncio.TaskGroup() as group:
         for job in jobs:
-            group.create_task(unwrapped(job))
+            group.create_task(job)
 
 
-async def unwrapped(job: Coroutine[Any, Any, None]) -> None:
-    """A job of a group."""
-    await job
+def first_of(error: BaseException) -> BaseException:
+    """The first error of a group of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def likeliest(choice: Any) -> list[tuple[str, float]]:
