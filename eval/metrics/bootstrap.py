@@ -90,7 +90,9 @@ def measured_share(hits: NDArray[np.bool_], how: Bootstrap = PLAIN) -> Estimate:
     return Estimate(found.value, *wilson(round(found.value * drawn), drawn), found.n)
 
 
-def codes(values: Sequence[Any], labels: Sequence[str], *, truth: bool = False) -> NDArray[np.int64]:
+def codes(
+    values: Sequence[Any], labels: Sequence[str], *, truth: bool = False
+) -> NDArray[np.int64]:
     """Labels as indices; anything else is ``NO_ANSWER``.
 
     Args:

@@ -71,7 +71,9 @@ def confusion(truth: Sequence[str], said: Said, labels: Sequence[str]) -> NDArra
     return confusion_matrix(known, given, labels=np.arange(count + 1))[:count].astype(np.int64)
 
 
-def choice_figures(right: ArrayLike, options: ArrayLike, how: Bootstrap = PLAIN) -> dict[str, Estimate]:
+def choice_figures(
+    right: ArrayLike, options: ArrayLike, how: Bootstrap = PLAIN
+) -> dict[str, Estimate]:
     """Multiple choice: accuracy, its chance level, and how far it lies between chance and 1.
 
     Args:
@@ -87,10 +89,16 @@ def choice_figures(right: ArrayLike, options: ArrayLike, how: Bootstrap = PLAIN)
         FaceLLMError: If a question has fewer than two options, or lengths differ.
     """
     hits = np.asarray(right, bool)
-    counts = np.broadcast_to(np.asarray(options, np.int64), hits.shape) if np.ndim(options) == 0 else np.asarray(options, np.int64)
+    counts = (
+        np.broadcast_to(np.asarray(options, np.int64), hits.shape)
+        if np.ndim(options) == 0
+        else np.asarray(options, np.int64)
+    )
     n = same_length(right=hits, options=counts)
     if counts.min() < 2:
-        raise FaceLLMError(f"row {int(counts.argmin())}: a choice needs 2 options, got {counts.min()}")
+        raise FaceLLMError(
+            f"row {int(counts.argmin())}: a choice needs 2 options, got {counts.min()}"
+        )
     accuracy, chance = mean_statistic(hits), mean_statistic(1 / counts)
     return {
         "accuracy": measured_share(hits, how),

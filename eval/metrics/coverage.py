@@ -96,7 +96,9 @@ def coverage_figures(
 
     def surest(weights: Floats) -> Floats:
         held = weights @ kept
-        return np.divide(weights @ (kept * hits), held, out=np.full_like(held, np.nan), where=held > 0)
+        return np.divide(
+            weights @ (kept * hits), held, out=np.full_like(held, np.nan), where=held > 0
+        )
 
     return {
         "AURC": measured(area_statistic(sure, hits), len(sure), how),

@@ -1,8 +1,8 @@
 """Action units and attributes: many yes/no labels a row.
 
 The threshold from which on a unit counts as said is an argument without a default: it is fixed
-before the test rows are looked at, or fitted on others. A label of -1 is unknown and left out of its
-column; an answer of -1 is missing and wrong.
+before the test rows are looked at, or fitted on others. A label of -1 is unknown and left out of
+its column; an answer of -1 is missing and wrong.
 
 Example: ``unit_figures(truth, said, ("AU6", "AU12"))["mean"]`` -> ``{"F1": Estimate(...),
 "balanced_accuracy": Estimate(...)}``.

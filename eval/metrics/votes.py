@@ -120,5 +120,7 @@ def _checked_truth(truth: Sequence[int], votes: ArrayLike) -> NDArray[np.int64]:
     wrong = (labels < 0) | (labels >= counts.shape[1])
     if wrong.any():
         row = int(wrong.argmax())
-        raise FaceLLMError(f"row {row}: truth {labels[row]} is outside of 0 to {counts.shape[1] - 1}")
+        raise FaceLLMError(
+            f"row {row}: truth {labels[row]} is outside of 0 to {counts.shape[1] - 1}"
+        )
     return labels

@@ -12,8 +12,9 @@ import numpy as np
 
 from .outcome import Parsed
 
+_QUOTES, _APOSTROPHES, _DASH = "\u201c\u201d\u201e", "\u2019\u2018\u02bc", "\u2013"
 _CHARACTERS = str.maketrans(
-    dict.fromkeys('“”„"*_`#~|', " ") | {"’": "'", "‘": "'", "ʼ": "'", "–": "-"}
+    dict.fromkeys(f'{_QUOTES}"*_`#~|', " ") | dict.fromkeys(_APOSTROPHES, "'") | {_DASH: "-"}
 )
 _THOUGHT = re.compile(r"^.*</think(?:ing)?>", re.I | re.S)
 _OPEN_THOUGHT = re.compile(r"<think(?:ing)?>.*$", re.I | re.S)

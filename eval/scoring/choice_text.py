@@ -23,7 +23,8 @@ from .outcome import Parsed
 
 _SAID = (
     r"\b(?i:answer|choice|option|choose|select|pick|choosing|go with|correct one)"
-    r"(?:\s+(?i:is|would be|should be|as|letter|option|choice))*\s*[:=]?\s*[(\[]?([{0}])[)\].,:;]*(?=\s|$)"
+    r"(?:\s+(?i:is|would be|should be|as|letter|option|choice))*\s*[:=]?\s*"
+    r"[(\[]?([{0}])[)\].,:;]*(?=\s|$)"
 )
 _MARKED = r"(?<![\w'])(?:[(\[]([{0}])[)\]]|([{0}])(?=[).:](?:\s|$)))"
 _ALONE = r"^\W*([{0}])\W*$"

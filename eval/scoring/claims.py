@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from .answer_text import blank_all
 from .lexicon import Family, compiled, grammar
@@ -144,7 +145,7 @@ def _hedged(body: str, run: list[_Mention]) -> bool:
 
 def _split_denied(body: str, run: list[_Mention]) -> list[_Mention]:
     """What of a run is claimed although a negator stands before it: the rest of an open list."""
-    gaps = [body[a.end : b.start] for a, b in zip(run, run[1:], strict=False)]
+    gaps = [body[a.end : b.start] for a, b in pairwise(run)]
     if any(_CLOSED.search(gap) for gap in gaps):
         return []
     return run[1:]  # "not angry, sad": the comma ends the denial

@@ -89,7 +89,7 @@ def choice_of(probabilities: Floats, labels: Sequence[str]) -> Parsed:
         raise FaceLLMError(f"{len(probabilities)} probabilities for {len(labels)} labels")
     top = np.flatnonzero(probabilities == np.max(probabilities))
     kind = "label" if len(top) == 1 else "several"
-    return Parsed(kind, tuple(labels[index] for index in top))
+    return Parsed(kind, tuple(labels[int(index)] for index in top))
 
 
 def rotations(count: int) -> list[tuple[int, ...]]:

@@ -22,8 +22,8 @@ from facellm.errors import FaceLLMError
 
 LEAST, MOST = 1, 10
 
-PROMPT = """You rate how well an answer about a face explains itself. You see the picture where one \
-is attached; the reference was written by people who know the true label.
+PROMPT = """You rate how well an answer about a face explains itself. You see the picture where \
+one is attached; the reference was written by people who know the true label.
 
 Question: {question}
 Reference: {reference}

@@ -1,4 +1,4 @@
-"""Free text to labels: the published parser's errors line by line, denial, doubt, several labels."""
+"""Free text to expressions: the published parser's errors line by line, denial, doubt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from facellm.errors import FaceLLMError
-from facellm.eval.scoring.free_text import read_label, read_yes_no
+from facellm.eval.scoring.free_text import read_label
 from facellm.eval.scoring.lexicon import family, family_of
 from facellm.eval.scoring.outcome import KINDS, Parsed, count_kinds
 from facellm.labels import EXPRESSIONS
@@ -27,7 +27,8 @@ PUBLISHED_ERRORS = [
     ("sadness", "the person appears concerned, eyes filled with tears, expressing sadness."),
     (
         "disgust",
-        "the nose is wrinkled and the upper lip is raised, showing disgust. the brows look serious and tense.",
+        "the nose is wrinkled and the upper lip is raised, showing disgust. "
+        "the brows look serious and tense.",
     ),
 ]
 
@@ -37,7 +38,7 @@ EXPRESSION = [
     ("surprise", "neither sad nor angry, rather surprised"),
     ("unparsed", "There is no sign of fear."),
     ("surprise", "He isn't happy but surprised."),
-    ("surprise", "He isn’t happy but surprised."),
+    ("surprise", "He isn\u2019t happy but surprised."),
     ("sadness", "This could be mistaken for anger, but the drooping mouth shows sadness."),
     ("sadness", "unhappy"),
     ("unparsed", "fearless"),
@@ -116,7 +117,8 @@ EXPRESSION = [
     ("sadness", "The person's expression is that of sadness rather than anger."),
     (
         "happiness",
-        "The person exhibits a joyful expression, characterised by a broad smile; there are no signs of anger or fear.",
+        "The person exhibits a joyful expression, with a broad smile; "
+        "there are no signs of anger or fear.",
     ),
     ("anger", "Her brows are lowered. This typically indicates anger."),
     ("neutral", "Neutral. No signs of happiness, sadness, anger, or fear are visible."),
@@ -135,7 +137,7 @@ EXPRESSION = [
     ("anger", "He can't hide his anger."),
     (
         "disgust",
-        "Although the person could look angry at first glance, the wrinkled nose points to disgust.",
+        "Although the person could look angry at first glance, the nose points to disgust.",
     ),
     ("fear", "Among happiness, sadness, anger, disgust and fear, the best match is fear."),
     ("unparsed", "Surely nobody is happy here"),
@@ -157,54 +159,6 @@ EXPRESSION = [
     ("disgust", "The subject never looks happy, and shows disgust."),
 ]
 
-AUTHENTICITY = [
-    ("fake", "This is a deepfake."),
-    ("real", "There are no signs of manipulation."),
-    ("fake", "The face is not real."),
-    ("real", "The video isn't manipulated."),
-    ("fake", "Fake: The face in the video exhibits blending artifacts."),
-    ("refused", "I cannot tell whether it is real or fake."),
-    ("real", "It looks authentic, without any artifacts."),
-    ("several:real+fake", "real or fake"),
-    ("real", "The image does not appear to be AI-generated or manipulated."),
-    ("fake", "visible artifacts around the mouth"),
-    ("real", "no visible artifacts around the mouth"),
-    ("fake", "AI-generated"),
-    ("unparsed", "A realistic view."),
-    ("fake", "This is not an authentic image."),
-    ("fake", "The image is not real; it has been digitally manipulated."),
-    ("real", "I found no evidence of tampering."),
-    ("real", "Real. There is no evidence that the picture has been edited."),
-    ("fake", "It cannot be considered genuine."),
-    ("fake", "The face is fake, not real."),
-    ("refused", "It is impossible to say if the face is real or fake."),
-]
-
-GENDER = [
-    ("female", "a woman"),
-    ("male", "The man is smiling."),
-    ("female", "She has long hair."),
-    ("unparsed", "human"),
-    ("male", "male, not female"),
-    ("unparsed", "not a woman"),
-    ("female", "Female."),
-    ("male", "a boy"),
-    ("female", "The person appears to be a young woman with short hair like a man."),
-]
-
-YES_NO = [
-    ("yes", "Yes, the person is smiling."),
-    ("no", "No."),
-    ("yes", "The person is wearing glasses."),
-    ("no", "The person is not wearing glasses."),
-    ("no", "There are no glasses."),
-    ("unparsed", "A hat is on the head."),
-    ("yes", "The answer is yes."),
-    ("yes", "No doubt, glasses are worn."),
-    ("no", "no, there are no glasses"),
-    ("no", "The person does not appear to wear any glasses."),
-]
-
 
 def said(parsed: Parsed) -> str:
     """``anger``, or the kind with its labels: ``several:anger+disgust``."""
@@ -221,27 +175,6 @@ def test_answers_the_published_parser_gets_wrong_are_read_right(expected, text):
 @pytest.mark.parametrize(("expected", "text"), EXPRESSION)
 def test_expressions_are_read_with_denial_doubt_and_contrast(expected, text):
     assert said(read_label(text, family("expression"))) == expected
-
-
-@pytest.mark.parametrize(("expected", "text"), AUTHENTICITY)
-def test_denying_one_of_two_opposites_claims_the_other(expected, text):
-    assert said(read_label(text, family("authenticity"))) == expected
-
-
-@pytest.mark.parametrize(("expected", "text"), GENDER)
-def test_gender_words_inside_words_do_not_count(expected, text):
-    assert said(read_label(text, family("gender"))) == expected
-
-
-@pytest.mark.parametrize(("expected", "text"), YES_NO)
-def test_yes_and_no_are_read_also_from_a_sentence_about_the_subject(expected, text):
-    assert said(read_yes_no(text, ["glasses"])) == expected
-
-
-def test_yes_no_without_a_subject_needs_the_word():
-    assert read_yes_no("The person wears glasses.").kind == "unparsed"
-    assert read_yes_no("I cannot tell.").kind == "refused"
-    assert read_yes_no("").kind == "empty"
 
 
 def test_a_label_that_is_not_offered_is_outside_and_not_replaced_by_a_later_one():
@@ -268,20 +201,20 @@ def test_kinds_are_counted_with_none_hidden():
     assert counts == dict.fromkeys(KINDS, 0) | {"label": 1, "refused": 2}
 
 
-def test_no_word_belongs_to_two_labels():
-    """ "discomfort" or "curiosity" stand in two lists of the published parser."""
-    for name in ("expression", "study", "gender", "authenticity"):
-        words = family(name)
-        for label, pattern in (*words.names, *words.signs):
-            for text in WORDS:
-                owners = {other for other, p in (*words.names, *words.signs) if p.fullmatch(text)}
-                assert len(owners) <= 1, (name, label, text, owners)
-
-
+# The first ten stand in two lists of the published parser.
 WORDS = (
-    "serious curiosity tension quivering discomfort displeased displeasure shock distress annoyed "
-    "smile tears sneer calm joy rage terror disdain real natural artificial original her him man"
-).split()
+    *("serious", "curiosity", "tension", "quivering", "discomfort", "displeased", "displeasure"),
+    *("shock", "distress", "annoyed", "smile", "tears", "sneer", "calm", "joy", "rage", "disdain"),
+    *("real", "natural", "artificial", "original", "her", "him", "man", "woman"),
+)
+
+
+@pytest.mark.parametrize("name", ["expression", "study", "gender", "authenticity"])
+def test_no_word_belongs_to_two_labels(name):
+    words = family(name)
+    for text in WORDS:
+        owners = {label for label, p in (*words.names, *words.signs) if p.fullmatch(text)}
+        assert len(owners) <= 1, (text, owners)
 
 
 def test_unknown_families_and_labels_are_named():

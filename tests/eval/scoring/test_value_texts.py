@@ -17,7 +17,7 @@ AGES = [
     ("34", 34), ("34 years old", 34), ("a 30-year-old man", 30), ("thirty-four", 34),
     ("She is in her thirties.", 34.5), ("in her early thirties", 31.5), ("mid 40s", 45),
     ("mid-40s", 45), ("late twenties", 28), ("early to mid 30s", 33), ("between 20 and 30", 25),
-    ("20-25", 22.5), ("20 to 30 years old", 25), ("around 25", 25), ("aged 41", 41), ("Age: 52", 52),
+    ("20-25", 22.5), ("20 to 30 years old", 25), ("around 25", 25), ("aged 41", 41),
     ("The person looks about 25 years old. 90 % sure.", 25), ("approximately thirty years", 30),
     ("one hundred and two years old", 102), ("between 30 and 40, most likely 33", 33),
     ("not 30 but 40", 40), ("I am 90% sure that he is 25", 25), ("a toddler", 2), ("teenager", 16),
@@ -27,7 +27,8 @@ AGES = [
     ("30s", 34.5), ("1. 25", 25), ("about 35 yo", 35), ("30 or 40", 35), ("Face 1: 33 years", 33),
     ("the woman appears to be around 28 to 32 years of age", 30), ("He looks forty.", 40),
     ("aged between 20 and 25", 22.5), ("six months old", 0.5), ("8-month-old baby", 8 / 12),
-    ("34. The person has smooth skin", 34), ("The estimated age of the person is 45.", 45),
+    ("Age: 52", 52), ("34. The person has smooth skin", 34),
+    ("The estimated age of the person is 45.", 45),
 ]  # fmt: skip
 NO_AGES = [
     ("150", "out_of_range"), ("200 years old", "out_of_range"), ("", "empty"), ("50+", "unparsed"),
@@ -142,7 +143,7 @@ def test_options_must_be_told_apart():
     ("text", "loop"),
     [("no no no no", False), ("sad " * 20, True), ("the face is sad. " * 9, True), ("!" * 30, True),
      ("Anger. The brows are low, the eyes are hard, the mouth is tight, the chin is up.", False),
-     ("A long and varied start that says what it sees in the face before all else " + "ha " * 9, False)],
+     ("A long and varied start, it says what it sees in the face before all " + "ha " * 9, False)],
 )  # fmt: skip
 def test_loops_are_told_from_emphasis(text, loop):
     assert is_loop(text) is loop
