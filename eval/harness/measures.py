@@ -10,7 +10,6 @@ Example: ``accuracy("accuracy", truth=label_of)``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from ..statistics import (
     mean_statistic,
     recall_statistic,
 )
-from .sample import ANSWERED, Row
+from .sample import ANSWERED, FLIPPED, Row
 from .scorers import label_of
 from .task import Metric
 
@@ -150,14 +149,6 @@ def flip_rate(name: str = "flip rate") -> Metric:
     """Share of changed copies whose answer is another one than the unchanged sample's."""
 
     def of(rows: Sequence[Row]) -> Statistic:
-        plain: dict[str, Any] = {row.id: row.score.said for row in rows if row.pair is None}
-        flipped = [
-            np.nan if row.pair is None else float(plain.get(row.pair) != row.score.said)
-            for row in rows
-        ]
-        values = np.array(flipped)
-        changed = np.isfinite(values)
-        of_changed = mean_statistic(values[changed])
-        return lambda weights: of_changed(weights[:, changed])
+        return mean_statistic([float(row.columns[FLIPPED]) for row in rows])
 
-    return Metric(name, of, more_is_better=False)
+    return Metric(name, of, lambda row: FLIPPED in row.columns, more_is_better=False)

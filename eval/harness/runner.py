@@ -20,7 +20,7 @@ from .asking import Model, Request, request_of, way_for
 from .floor import floor_rows
 from .gather import Gathered, gather
 from .measures import coverage
-from .sample import FREE, OUTCOMES, UNREADABLE, Answer, Row, Sample
+from .sample import FREE, OUTCOMES, UNREADABLE, Answer, Row, Sample, with_pairs
 from .seen import Seen, seen_by
 from .store import AnswerStore, answer_key
 from .task import Metric, Task
@@ -138,7 +138,7 @@ def run_task(
     found, asked = ask_all(task, model, way, gathered.samples, store)
     answers = judged(task, gathered.samples, found, judges) if task.judge else found
     pairs = list(zip(gathered.samples, answers, strict=True))
-    rows = tuple(Row.of(sample, answer, task.score(sample, answer)) for sample, answer in pairs)
+    rows = with_pairs([Row.of(one, answer, task.score(one, answer)) for one, answer in pairs])
     pictures = sum(len(gathered.samples[place].media) for place in asked)
     timing = Timing(time.monotonic() - start, len(asked), pictures)
     return TaskResult(plan, way, gathered, rows, seen_by(model, task, plan.split), timing)

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from .media import Media
@@ -37,6 +37,7 @@ OUTCOMES = (
     *(ANSWERED, *WORDLESS, TOO_LONG, NO_LOGPROBS, NO_FACE),
     *(TIMEOUT, UNREACHABLE, REJECTED, UNREADABLE, BROKEN),
 )
+FLIPPED = "flipped"  # column of a changed copy: its answer is not that of the unchanged sample
 # Of the moment, not of the model: never kept, so a resumed run asks again.
 PASSING = frozenset({TIMEOUT, UNREACHABLE})
 
@@ -156,3 +157,21 @@ class Row:
         """A sample with its answer and score."""
         held = (sample.id, sample.target, dict(sample.columns), sample.cluster, sample.pair)
         return cls(*held, answer, score)
+
+
+def with_pairs(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Rows, the changed copies among them with the column ``flipped``.
+
+    Raises:
+        ValueError: If a copy's unchanged sample is not among them: a bug of the task.
+    """
+    plain = {row.id: row.score.said for row in rows if row.pair is None}
+    lost = [row.id for row in rows if row.pair is not None and row.pair not in plain]
+    if lost:
+        raise ValueError(f"{len(lost)} copies without their sample, first {lost[0]!r}")
+    return tuple(
+        row
+        if row.pair is None
+        else replace(row, columns={**row.columns, FLIPPED: row.score.said != plain[row.pair]})
+        for row in rows
+    )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import example_evals
 import example_sets
 import numpy as np
 import pytest
@@ -111,6 +112,9 @@ def run(folder, toy, monkeypatch, request):
             monkeypatch.chdir(sets)
             monkeypatch.setenv("FACELLM_DATA", str(sets))
             command = example_sets.prepared(command)
+        if example_evals.is_eval(command):
+            monkeypatch.setenv("FACELLM_EVAL", "")
+            example_evals.prepare(command, folder)
         prepare(command)
         if "me.json" in command:  # a baseline is of one person, and the toy sees several
             monkeypatch.setattr(toy, "detector", FirstFace(toy.detector))

@@ -23,7 +23,7 @@ from facellm.eval.harness.groups import sliced
 from facellm.eval.harness.lmms_export import exported_result
 from facellm.eval.harness.measures import accuracy, area_under_curve, flip_rate, mean_error
 from facellm.eval.harness.media import CROP, Change, Media
-from facellm.eval.harness.sample import Answer, Row, Sample, Score
+from facellm.eval.harness.sample import Answer, Row, Sample, Score, with_pairs
 from facellm.eval.harness.scorers import age_scorer, label_scorer
 from facellm.eval.scoring.lexicon import family
 from facellm.eval.tasks import TASKS
@@ -188,7 +188,9 @@ def test_exported_answers_get_our_scorers_value():
 
 
 def row(number, said, target, **more):
-    score = Score("answered" if said else "unparsed", said, float(said == target), more.get("shares"))
+    score = Score(
+        "answered" if said else "unparsed", said, float(said == target), more.get("shares")
+    )
     columns, cluster = more.get("columns", {}), more.get("cluster")
     return Row(f"{number}", target, columns, cluster, more.get("pair"), Answer("free"), score)
 
@@ -236,7 +238,10 @@ def test_a_planted_gap_is_flagged_and_a_small_group_is_not_shown():
 def test_a_changed_copy_flips_an_answer_or_does_not():
     plain = [row(n, "a", "a") for n in range(4)]
     changed = [row(f"{n}x", "b" if n == 0 else "a", "a", pair=f"{n}") for n in range(4)]
-    assert flip_rate().measure([*plain, *changed]).value == 0.25
+    found = flip_rate().measure(with_pairs([*plain, *changed]))
+    assert (found.value, found.n) == (0.25, 4)
+    with pytest.raises(ValueError, match="copies without their sample, first '1x'"):
+        with_pairs([plain[0], *changed])
 
 
 def test_a_change_is_seen_and_is_part_of_the_digest():
