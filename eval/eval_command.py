@@ -41,7 +41,9 @@ EXAMPLES = """\
 def new_eval_parser() -> argparse.ArgumentParser:
     """Arguments of the verb."""
     parser = new_subverb_parser("", DESCRIPTION, EXAMPLES)
-    parser.add_argument("subverb", metavar="SUBVERB", choices=tuple(SUBVERBS), help=", ".join(SUBVERBS))
+    parser.add_argument(
+        "subverb", metavar="SUBVERB", choices=tuple(SUBVERBS), help=", ".join(SUBVERBS)
+    )
     parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     return parser
 

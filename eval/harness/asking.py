@@ -9,13 +9,13 @@ Example: ``prompt_of(sample, LETTER)`` ends in ``A. neutral\nB. happiness\n...``
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from facellm.errors import FaceLLMError
 
-from .sample import CLOSED, LETTER, OPTIONS, Sample
+from .sample import CLOSED, LETTER, OPTIONS, Answer, Sample
 from .task import Task
 
 ASKING_VERSION = 1  # raised with any wording below: kept answers depend on it
@@ -56,12 +56,16 @@ class Model(Protocol):
 
     name: str
     digest: str
-    ways: tuple[str, ...]
     deterministic: bool
     training_data: dict[str, list[str]] | None
 
-    def answers(self, requests: Sequence[Request]) -> Any:
-        """Iterator of (place in ``requests``, ``Answer``), in any order, as they come.
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """See the attributes; finding out may take a question."""
+        ...
+
+    def answers(self, requests: Sequence[Request]) -> Iterator[tuple[int, Answer]]:
+        """Pairs of (place in ``requests``, ``Answer``), in any order, as they come.
 
         A question that fails is an ``Answer`` with a failure. ``FaceLLMError`` is for what makes
         the whole run useless: a wrong key, an address nobody listens at.

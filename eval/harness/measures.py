@@ -109,8 +109,8 @@ def has_shares(row: Row) -> bool:
 
 def vote_shares(row: Row) -> dict[str, float] | None:
     """Share of raters per label, of a target that holds ``votes`` as a mapping; None without."""
-    votes = row.target.get("votes") if isinstance(row.target, dict) else None
-    total = sum(votes.values()) if votes else 0
+    votes = (row.target.get("votes") or {}) if isinstance(row.target, dict) else {}
+    total = sum(votes.values())
     return {name: count / total for name, count in votes.items()} if total else None
 
 

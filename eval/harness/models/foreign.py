@@ -54,7 +54,8 @@ class ForeignModel:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             processor = AutoProcessor.from_pretrained(name)
-            model = AutoModelForImageTextToText.from_pretrained(name, dtype="auto").to(device)
+            model: Any = AutoModelForImageTextToText.from_pretrained(name, dtype="auto")
+            model = model.to(device)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise FaceLLMError(f"model {name}: cannot be loaded: {error}") from error
         return cls(name, model.eval(), processor)
