@@ -55,7 +55,8 @@ def doc_to_target(doc):
 
 
 def process_results(doc, results):
-    return {{"{metric}": exported_result(TASK, WAY, doc, results[0])}}
+    value = exported_result(TASK, WAY, doc, results[0])
+    return {{}} if value is None else {{"{metric}": value}}
 '''
 
 
