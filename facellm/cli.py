@@ -44,6 +44,7 @@ VERBS = {
     "serve": "facellm.serve.serve_command:main",
     "build": "facellm.instruct_data.build_command:main",
     "train": "facellm.train.train_command:main",
+    "eval": "facellm.eval.eval_command:main",
     "doctor": "facellm.doctor_command:main",
     "completion": "facellm.completion_command:main",
 }
@@ -62,6 +63,7 @@ verbs:
   serve                      OpenAI's API and a page over the model, on this machine
   build CONFIG -o FOLDER     labelled faces in, an instruction corpus out
   train CONFIG -o FOLDER     a corpus in, a trained model out; on one machine or by DeepSpeed
+  eval SUBVERB               measure models on face tasks, compare them, report honestly
   doctor                     what is installed, what is missing and how to mend it
   completion SHELL           a script that completes verbs and options in bash, zsh or fish
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import example_evals
 import example_sets
 import numpy as np
 import pytest
@@ -132,6 +133,9 @@ def run(folder, toy, monkeypatch, request):
             monkeypatch.chdir(sets)
             monkeypatch.setenv("FACELLM_DATA", str(sets))
             command = example_sets.prepared(command)
+        if example_evals.is_eval(command):
+            monkeypatch.setenv("FACELLM_EVAL", "")
+            example_evals.prepare(command, folder)
         prepare(command)
         if " --server " in command:
             command = command.replace(GATEWAY, request.getfixturevalue("gateway"))

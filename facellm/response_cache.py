@@ -58,6 +58,8 @@ class ResponseCache:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = sqlite3.connect(path, BUSY_SECONDS, check_same_thread=False)
                 self._file.execute("PRAGMA journal_mode=WAL")
+                # Whole after a killed process; only a power cut may take the last rows.
+                self._file.execute("PRAGMA synchronous=NORMAL")
                 self._do(_TABLE)
             except (OSError, sqlite3.Error) as error:
                 raise self._unusable(error) from error

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import likeness
-from .fingerprints import SIDE, Fingerprints, Thumbs, let_go
-from .hashing import (
+from facellm.near_duplicates.alignment import likeness
+from facellm.near_duplicates.fingerprints import SIDE, Fingerprints, Thumbs, let_go
+from facellm.near_duplicates.hashing import (
     BITS,
     ODD,
     OFFSETS,

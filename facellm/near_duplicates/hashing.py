@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
 
-from .fingerprints import MIDDLE, SIDE, Thumbs, let_go
+from facellm.near_duplicates.fingerprints import MIDDLE, SIDE, Thumbs, let_go
 
 BITS = 64
 TABLES = 4

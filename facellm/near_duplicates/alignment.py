@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .fingerprints import MIDDLE, SIDE, SPREAD, Thumbs
-from .hashing import OFFSETS, REACH, WINDOW
+from facellm.near_duplicates.fingerprints import MIDDLE, SIDE, SPREAD, Thumbs
+from facellm.near_duplicates.hashing import OFFSETS, REACH, WINDOW
 
 FINE, COARSE = 0.7, 1.5  # pixels of the thumbnail, sigmas between which the band lies
 LEAST_DETAIL = 0.025 * SPREAD  # grey levels: a smooth ramp has no detail to compare
