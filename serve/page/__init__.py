@@ -1,0 +1,1 @@
+"""The page people use: what it shows is read from the gateway's own API."""
