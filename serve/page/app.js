@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { startCamera } from "./camera_dialog.js";
-import { faceCard, headline } from "./cards.js";
+import { faceCard, headline, shortCard } from "./cards.js";
 import { byId, el, shown } from "./dom.js";
 import { startIntake } from "./intake.js";
 import { askKey, startKey } from "./key_dialog.js";
@@ -26,6 +26,7 @@ const state = {
   known: null, // closed label sets
   picture: null,
   faces: [],
+  done: false, // the picture has been read
   notice: "",
   chosen: null, // id of a face; null: all of them
   talks: new Map(), // chosen -> { face, exchanges }
@@ -71,7 +72,7 @@ async function open(file) {
 }
 
 function showNew(picture) {
-  Object.assign(state, { picture, faces: [], chosen: null, talks: new Map() });
+  Object.assign(state, { picture, faces: [], done: false, chosen: null, talks: new Map() });
   URL.revokeObjectURL(address);
   address = URL.createObjectURL(picture.blob);
   showPicture(picture, address);
@@ -90,12 +91,17 @@ async function read({ signal }) {
     api.readings(state.picture.data, signal),
     byId("photo").decode().catch(() => {}), // cards draw from it; what it cannot show is told below
   ]);
-  Object.assign(state, { faces, notice });
+  Object.assign(state, { faces, notice, done: true });
   const many = faces.length === 1 ? "1 face was found" : `${faces.length} faces were found`;
   say(faces.length ? `${many}. ${faces.map(headline).join(". ")}.` : "No face was found.");
   showFaces(faces, state.picture, { regions: state.known.regions, choose });
   choose(faces.length === 1 ? faces[0].id : null);
-  byId("question").focus({ preventScroll: true });
+  focusQuestion();
+}
+
+/** Not where a keyboard would slide over half of the screen. */
+function focusQuestion() {
+  if (matchMedia("(pointer: fine)").matches) byId("question").focus({ preventScroll: true });
 }
 
 function close() {
@@ -125,9 +131,13 @@ function draw() {
   markChosen(state.chosen);
   dropCardLayers();
   const faces = state.faces.filter(({ id }) => state.chosen === null || id === state.chosen);
-  const cards = faces.map((face) => faceCard(face, state.known, state.server.units));
+  const { known, server } = state;
+  const cards = faces.map((face) =>
+    faces.length > 1
+      ? shortCard(face, known, () => choose(face.id))
+      : faceCard(face, known, server.units));
   const none = el("p", { class: "card faint" }, "No face was found in this picture.");
-  byId("cards").replaceChildren(...(cards.length || !byId("busy").hidden ? cards : [none]));
+  byId("cards").replaceChildren(...(state.done && !cards.length ? [none] : cards));
   showTalk(talk(), state.known?.units ?? []);
   drawChips();
   calm();
@@ -154,7 +164,7 @@ function drawChips() {
   const asked = new Set(talk().exchanges.map(({ question }) => question));
   const chips = STARTERS.filter((question) => !asked.has(question)).map((question) =>
     el("button", { type: "button", class: "chip", onclick: () => ask(question) }, question));
-  byId("chips").replaceChildren(...chips);
+  byId("chips").replaceChildren(...(state.faces.length ? chips : []));
 }
 
 /** The conversation about what is chosen. */
@@ -218,7 +228,7 @@ const stop = () => state.asking?.abort();
 function asks(busy) {
   shown(busy, "stop");
   shown(!busy, "ask");
-  byId("question").focus({ preventScroll: true });
+  focusQuestion();
 }
 
 function sendQuestion() {
@@ -259,7 +269,8 @@ async function meet() {
     state.server = await api.server();
     state.known ??= await api.labels();
     byId("model").textContent = state.server.id;
-    byId("server-notice").textContent = state.server.notice;
+    const { notice } = state.server;
+    if (notice) byId("server-notice").textContent = notice[0].toUpperCase() + notice.slice(1);
     return true;
   } catch (error) {
     tell(error, meet);

@@ -8,19 +8,38 @@ import { angles, deviation, measureWords, percent } from "./words.js";
 const RENDERS = "trained on renders only";
 const OLDEST = 100; // years at the end of the age strip
 
+const SHORT = 3; // expressions in a short card
+
 /** The card of a face. `known`: closed label sets; `held`: units that hold up on real faces. */
 export function faceCard(face, known, held) {
   const { reading } = face;
-  return el(
-    "article",
-    { class: `card reading hue-${(face.id - 1) % 5}`, "aria-label": `Face ${face.id}` },
-    heading(face),
-    section("Expression", reading.scope.expression, expressions(reading, known)),
+  return card(
+    face,
+    section("Expression", reading.scope.expression, expressions(reading, known.expressions.length)),
     section("Why", reading.scope.geometry, evidence(face, known)),
     section("Looks", reading.scope.age, looks(reading)),
     section("Action units", reading.scope.au1, units(face, known, held)),
     section("Also read", "", also(reading)),
   );
+}
+
+/** The beginning of a card, for one of several faces; `more()` shows all of it. */
+export function shortCard(face, known, more) {
+  const { reading } = face;
+  const button = el("button", { type: "button", class: "quiet", onclick: more },
+    `Everything about face ${face.id}`);
+  return card(
+    face,
+    section("Expression", reading.scope.expression, expressions(reading, SHORT)),
+    section("Why", reading.scope.geometry, evidence(face, known)),
+    button,
+  );
+}
+
+function card(face, ...content) {
+  const hue = `hue-${(face.id - 1) % 5}`;
+  return el("article", { class: `card reading ${hue}`, "aria-label": `Face ${face.id}` },
+    heading(face), ...content);
 }
 
 /** One line that says what a face shows. */
@@ -66,10 +85,10 @@ function bar(name, share, { strong = false, note = "" } = {}) {
   );
 }
 
-function expressions(reading, known) {
-  const top = topOf(reading.expression);
-  const names = [...known.expressions].sort((a, b) => reading.expression[b] - reading.expression[a]);
-  const rows = names.map((name) => bar(name, reading.expression[name], { strong: name === top }));
+function expressions(reading, count) {
+  const shares = Object.entries(reading.expression).sort((a, b) => b[1] - a[1]);
+  const rows = shares.slice(0, count).map(([name, share], rank) =>
+    bar(name, share, { strong: rank === 0 }));
   return el("ul", { class: "bars" }, ...rows);
 }
 
@@ -94,7 +113,7 @@ function looks(reading) {
     el("p", { class: "age-words" }, "Apparent age ", el("b", {}, years)),
     el("div", { class: "age", "aria-hidden": "true" }, range, dot, ...ticks),
     el("ul", { class: "bars" },
-      bar("apparent gender", reading.gender[gender], { note: `looks ${gender}` })),
+      bar(`looks ${gender}`, reading.gender[gender], { note: "apparent" })),
   );
 }
 
@@ -137,7 +156,7 @@ function units(face, known, held) {
 function unitRow(id, unit, known, held) {
   const level = Math.min(known.unit_levels, Math.max(1, Math.round(unit.intensity * known.unit_levels)));
   const active = unit.probability >= known.unit_shown;
-  const doubt = held && !held.includes(unit.number) ? "not held up on real faces" : "";
+  const doubt = held && !held.includes(unit.number) ? "does not hold up on real faces" : "";
   const track = el("span", { class: "track", "aria-hidden": "true" }, el("i"));
   track.firstChild.style.width = `${(100 * unit.probability).toFixed(1)}%`;
   const strength = active ? `, strength ${level} of ${known.unit_levels}` : "";

@@ -1,7 +1,7 @@
 // The server's key: asked for where the server wants one, kept in memory only.
 
 import { hasKey, setKey } from "./api.js";
-import { byId } from "./dom.js";
+import { byId, shown } from "./dom.js";
 
 const FIRST = "This server asks for a key. It is kept until you close or reload this page, and sent to this server only.";
 const REFUSED = "This server does not take that key. Try another one.";
@@ -13,6 +13,7 @@ export function askKey(then) {
   again = then;
   byId("key-words").textContent = hasKey() ? REFUSED : FIRST;
   byId("key").value = "";
+  shown(true, "key-open"); // a server that asks for one may be given another one later
   if (!byId("key-dialog").open) byId("key-dialog").showModal();
 }
 

@@ -30,7 +30,7 @@ const WORDS = [
   [/^cheeks?$/i, PARTS.cheeks],
   [/^(mouth|lips?)$/i, PARTS.mouth],
 ];
-const MENTION = /AU\d+|Face \d+|lip corners?|mouth opening|\b(?:brows?|eyes?|nose|cheeks?|mouth|lips?)\b/gi;
+const MENTION = /AU\d+(?: \([^)]*\))?|Face \d+|lip corners?|mouth opening|\b(?:brows?|eyes?|nose|cheeks?|mouth|lips?)\b/gi;
 
 export const regionsOfPart = (part) => PARTS[part] ?? [];
 export const regionsOfMeasure = (name) => MEASURES[name] ?? [];
@@ -86,7 +86,7 @@ export function* mentions(answer, units) {
 }
 
 function regionsNamed(text, units) {
-  const [, number] = /^AU(\d+)$/i.exec(text) ?? [];
+  const [, number] = /^AU(\d+)\b/i.exec(text) ?? [];
   if (number) return regionsOfPart(units.find((unit) => unit.number === Number(number))?.region);
   return WORDS.find(([pattern]) => pattern.test(text))?.[1] ?? [];
 }

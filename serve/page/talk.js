@@ -65,7 +65,8 @@ function* linked(answer, asked, units) {
       yield text;
       continue;
     }
-    const link = el("button", { type: "button", class: "mention" }, text);
+    // A span, because a button's words would not break over lines.
+    const link = el("span", { role: "button", tabindex: "0", class: "mention" }, text);
     const where = () => [face ?? asked, regions];
     showsOn(link, where);
     link.addEventListener("click", () => highlight(...where()));

@@ -25,7 +25,6 @@ function remember(theme) {
 
 function show(theme) {
   document.documentElement.dataset.theme = theme;
-  byId("theme").textContent = { auto: "◐", dark: "☾", light: "☀" }[theme];
   byId("theme").setAttribute("aria-label", `Colours: ${SAID[theme]}. Change`);
   byId("theme").title = `Colours: ${SAID[theme]}`;
 }
