@@ -7,8 +7,9 @@ policy; its pictures are decoded, their faces read; the turns are written; the e
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -168,9 +169,13 @@ class ChatRun:
         most, crops = house.settings.chat_faces, self.asked.body.crops
         seen = await house.looker.look(talk.pictures, most, crops=crops)
         self.record.pictures = [picture.noted() for picture in seen]
+        first = self.asked.body.face
+        if first is not None:
+            seen = [only(seen, first)]
         found = [face for picture in seen for face in picture.faces]
         self.reply.faces = [
-            ReadFace(number, face.face, face.reading) for number, face in enumerate(found, start=1)
+            ReadFace(number, face.face, face.reading)
+            for number, face in enumerate(found, start=first or 1)
         ]
         self.reply.sizes = [picture.size for picture in seen]
         self.reply.looked = perf_counter() - self.start
@@ -217,6 +222,23 @@ class ChatRun:
             reply.content = reply.dumped(filled(self.asked.schema, told))
         except NotFilled as error:
             reply.content, reply.refusal, said.finish = None, f"{error}", REFUSED
+
+
+def only(seen: Sequence[Seen], number: int) -> Seen:
+    """The picture of one face, as if it had no other; faces are counted through all pictures.
+
+    Raises:
+        ApiError: 400, if there are fewer.
+    """
+    count = 0
+    for picture in seen:
+        place = number - 1 - count
+        count += len(picture.faces)
+        if place < len(picture.faces):
+            alone = slice(place, place + 1)
+            return replace(picture, faces=picture.faces[alone], parts=picture.parts[alone])
+    message = f"face {number}: {count} were found"
+    raise ApiError(400, "no_such_face", message, "face")
 
 
 async def one(text: str) -> Any:

@@ -54,23 +54,23 @@ async function errorOf(response) {
 /** What the server is: `{ id, notice, limits, units }`; fields it does not send are undefined. */
 export async function server() {
   const found = await (await call("v1/models")).json();
-  const model = found.data?.[0] ?? {};
+  const model = found.data[0];
   return {
-    id: model.id ?? "",
-    notice: model.notice ?? found.notice ?? "",
-    limits: model.limits ?? found.limits ?? {},
-    units: model.units_on_real_faces ?? found.units_on_real_faces,
+    id: model.id,
+    notice: model.notice ?? "",
+    limits: model.limits ?? {},
+    units: model.units_on_real_faces,
   };
 }
 
-/** The closed label sets (`site.labels`). */
+/** The closed label sets, written from `facellm.labels`. */
 export const labels = async () => (await call("page/labels.json")).json();
 
-/** Faces of one picture with their readings: `{ faces, notice }`. */
+/** Faces of one picture with their readings and exact places: `{ faces, notice }`. */
 export async function readings(image, signal) {
   const body = { images: [image], landmarks: true };
   const found = await (await call("v1/readings", { body, signal })).json();
-  return { faces: found.data[0].faces, notice: found.notice ?? "" };
+  return { faces: found.data[0].faces, notice: found.notice };
 }
 
 /**

@@ -43,7 +43,7 @@ export function regionWords(name) {
 
 /** One group with a path per region of a face; empty where the face has no landmarks. */
 export function drawRegions(face, slices) {
-  const points = face.landmarks;
+  const points = face.place.landmarks;
   const group = svg("g", { class: "regions" });
   if (!points) return group;
   for (const [name, [start, stop]] of Object.entries(slices)) {

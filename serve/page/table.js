@@ -6,7 +6,7 @@ import { byId } from "./dom.js";
 export function record({ picture, faces, talks, notice }) {
   return {
     picture: { name: picture.name, size: [picture.width, picture.height] },
-    faces: faces.map(({ landmarks, ...face }) => face),
+    faces: faces.map(({ place, ...face }) => face),
     conversation: talks.flatMap(({ face, exchanges }) =>
       exchanges.map(({ question, answer, whole }) => ({ face, question, answer, whole }))),
     notice,
@@ -20,13 +20,13 @@ export function csv(faces, name, columns, held) {
   return [columns.join(","), ...lines, ""].join("\n");
 }
 
-function rowOf({ id, box_xyxy: box, landmark_quality: score, reading }, name, held) {
+function rowOf({ id, place: { box_xyxy: box, score }, reading }, name, held) {
   const [yaw, pitch, roll] = reading.pose ?? [];
   const top = Object.entries(reading.expression).reduce((a, b) => (b[1] > a[1] ? b : a))[0];
   const row = {
     input: name, frame: 0, face: id,
     FaceRectX: box[0], FaceRectY: box[1],
-    FaceRectWidth: tenth(box[2] - box[0]), FaceRectHeight: tenth(box[3] - box[1]),
+    FaceRectWidth: box[2] - box[0], FaceRectHeight: box[3] - box[1],
     FaceScore: score, Pitch: pitch, Roll: roll, Yaw: yaw,
     ...reading.expression,
     expression: reading.abstain ? undefined : top,
@@ -47,8 +47,6 @@ function rowOf({ id, box_xyxy: box, landmark_quality: score, reading }, name, he
   for (const [measure, z] of Object.entries(reading.geometry ?? {})) row[`z_${measure}`] = z;
   return row;
 }
-
-const tenth = (value) => Math.round(10 * value) / 10;
 
 function cell(value) {
   if (value == null) return "";
