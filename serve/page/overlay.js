@@ -95,7 +95,7 @@ export function highlight(id, names) {
 /** Back to boxes alone. */
 export function calm() {
   for (const group of [...layers.values()].flat()) group.classList.remove("seen", "pointing");
-  byId("legend").textContent = layers.size ? "Point at a face to see its nine regions." : "";
+  byId("legend").textContent = layers.size ? "Point at a face, or touch it, to see its nine regions." : "";
 }
 
 function legend(id, names) {
