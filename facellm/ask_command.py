@@ -30,6 +30,7 @@ from facellm.cli import (
 )
 from facellm.engine_names import TORCH, add_engine_argument
 from facellm.errors import FaceLLMError
+from facellm.remote import add_server_arguments
 from facellm.standard_input import STDIN, Piped, picture_from_bytes, read_stdin
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ EXAMPLES = """\
   facellm ask clip.mp4 "What changes?"         the whole clip, with times; GIF and WebM too
   facellm ask shots/ --frames 25               a folder of frames, 25 a second
   facellm ask me.jpg "Why?" --baseline me.json  relative to this person's own neutral
+  facellm ask photo.jpg "Why?" --server http://localhost:8000   a running `facellm serve`
   facellm ask photo.jpg "Why?" --reasoner http://localhost:8000/v1 --reasoner-model qwen
 """
 
@@ -88,14 +90,20 @@ def new_ask_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--frames", type=float, metavar="RATE", help="a folder is one clip, RATE pictures a second"
     )
+    add_server_arguments(parser)
     add_engine_argument(parser, TORCH)  # OpenVINO starts slower than torch reads one picture
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the verb; raises ``FaceLLMError`` for unusable input."""
-    args = new_ask_parser().parse_intermixed_args(argv)
+    parser = new_ask_parser()
+    args = parser.parse_intermixed_args(argv)
     question = " ".join(args.question) or None
+    if args.server:
+        from facellm.remote_ask_command import ask_remotely
+
+        return ask_remotely(args, question, parser)
     check_reasoner(args)
     check_model_folder(args.model)
     piped = read_stdin() if args.photo == STDIN else None

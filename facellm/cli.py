@@ -41,6 +41,7 @@ VERBS = {
     "calibrate": "facellm.calibrate_command:main",
     "show": "facellm.show_command:main",
     "timeline": "facellm.timeline_command:main",
+    "serve": "facellm.serve.serve_command:main",
     "build": "facellm.instruct_data.build_command:main",
     "train": "facellm.train.train_command:main",
     "doctor": "facellm.doctor_command:main",
@@ -58,6 +59,7 @@ verbs:
   calibrate PATH... -o JSON  take a person's own neutral, for --baseline of ask and read
   show PHOTO -o PICTURE      draw boxes, points, regions, shares and what hiding a region does
   timeline CLIP -o FILE      draw expressions, units and pose of a clip over time (.html, .png)
+  serve                      OpenAI's API and a page over the model, on this machine
   build CONFIG -o FOLDER     labelled faces in, an instruction corpus out
   train CONFIG -o FOLDER     a corpus in, a trained model out; on one machine or by DeepSpeed
   doctor                     what is installed, what is missing and how to mend it

@@ -1,7 +1,7 @@
 """Decoding as an iterator of token ids, with the key-value cache of ``transformers``.
 
-``model.generate`` gives the same greedy tokens (tested); this loop hands each one out as soon as it is
-known and restricts the first one to the intents, which makes the question's meaning a readout too.
+``model.generate`` gives the same greedy tokens (tested); this loop hands each one out as soon as
+it is known and restricts the first one to the intents, so a question's meaning is a readout too.
 """
 
 from __future__ import annotations

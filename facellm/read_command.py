@@ -34,6 +34,7 @@ from facellm.engine_names import AUTO, add_engine_argument
 from facellm.errors import FaceLLMError
 from facellm.journal import Journal, check_unfinished, journal_path, resumable
 from facellm.picture_files import find_pictures, shown_name
+from facellm.remote import add_server_arguments
 from facellm.table_columns import COLUMN_SETS
 from facellm.tables import CsvWriter, TableFile, check_table_path
 from facellm.tally import Tally, problems_path, write_problems
@@ -53,6 +54,7 @@ EXAMPLES = """\
   facellm read clip.webm --fps all -o all.csv  every frame
   facellm read shots/ --frames 25 -o clip.csv  the folder is one clip of 25 pictures a second
   facellm read me/ --baseline me.json          relative to this person's own neutral
+  facellm read holiday/ --server http://localhost:8000   a running `facellm serve`
   facellm read shots/ --engine torch           the model itself, not its faster quantised copy
 """
 
@@ -105,6 +107,7 @@ def new_read_parser() -> argparse.ArgumentParser:
         help="go on where an earlier run of this table was stopped; same arguments",
     )
     add_clip_arguments(parser)
+    add_server_arguments(parser)
     add_engine_argument(parser, AUTO)
     return parser
 
@@ -140,7 +143,11 @@ def rate(text: str) -> float:
 
 def main(argv: list[str]) -> int:
     """Run the verb; raises ``FaceLLMError`` for input that gives no table."""
-    args = new_read_parser().parse_intermixed_args(argv)
+    args = (parser := new_read_parser()).parse_intermixed_args(argv)
+    if args.server:
+        from facellm.remote_read_command import read_remotely
+
+        return read_remotely(args, parser)
     check_arguments(args)
     files, left_out = find_pictures(args.paths, as_clips=args.frames is not None)
     assistant = load_assistant(args.model, args.engine)

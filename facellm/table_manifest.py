@@ -19,7 +19,7 @@ from facellm.baseline import Baseline
 from facellm.checkpoint import WEIGHTS, Checkpoint, weight_digests
 from facellm.engine import ReadingEngine
 from facellm.table_columns import ARKIT
-from facellm.table_notes import column_note
+from facellm.table_notes import column_record
 
 PACKAGES = ("facellm", "torch", "transformers", "opencv-python-headless", "pillow", "numpy")
 METHODS = (
@@ -109,12 +109,6 @@ def clip_record(
         "clips": list(clips),
         "methods": record["methods"] + text,
     }
-
-
-def column_record(name: str) -> dict[str, str]:
-    """A column's name and note."""
-    note = column_note(name)
-    return {"name": name, "meaning": note.meaning, "unit": note.unit, "scope": note.scope}
 
 
 def methods(checkpoint: Checkpoint, digest: str, units: Collection[int], *, crops: bool) -> str:

@@ -18,36 +18,12 @@ from .known_values import FACE_VALUES, FACES, PICTURE_VALUES
 
 MOST_NODES, DEEPEST = 2000, 12
 PARAM = "response_format.json_schema.schema"
-TAKEN = frozenset(
-    {
-        "type",
-        "properties",
-        "required",
-        "additionalProperties",
-        "items",
-        "enum",
-        "const",
-        "anyOf",
-        "$ref",
-        "$defs",
-        "definitions",
-        "title",
-        "description",
-        "default",
-        "examples",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "minItems",
-        "maxItems",
-        "minLength",
-        "maxLength",
-        "uniqueItems",
-        "$schema",
-        "nullable",
-    }
-)
+TAKEN = frozenset({
+    "type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf",
+    "$ref", "$defs", "definitions", "title", "description", "default", "examples", "minimum",
+    "maximum", "exclusiveMinimum", "exclusiveMaximum", "minItems", "maxItems", "minLength",
+    "maxLength", "uniqueItems", "$schema", "nullable",
+})  # fmt: skip
 _LABELS = frozenset({"title", "description", "default", "examples", "$schema", "nullable"})
 _LOCAL = ("#/$defs/", "#/definitions/")
 
