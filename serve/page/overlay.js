@@ -40,7 +40,10 @@ function boxOf(face, picture, choose) {
       type: "button",
       class: `face-box hue-${(face.id - 1) % 5}`,
       "aria-label": `Face ${face.id}`,
-      onclick: () => choose(face.id),
+      onclick: () => {
+        choose(face.id);
+        highlight(face.id, []); // a pointer still rests on it, or a finger did
+      },
     },
     el("span", { class: "tag", "aria-hidden": "true" }, String(face.id)),
   );

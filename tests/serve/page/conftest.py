@@ -18,7 +18,8 @@ SWITCHES = (
 )
 VIOLATIONS = (
     "window.violations = [];"
-    "document.addEventListener('securitypolicyviolation', e => violations.push(e.violatedDirective))"
+    "document.addEventListener('securitypolicyviolation',"
+    " event => violations.push(event.violatedDirective));"
 )
 
 
