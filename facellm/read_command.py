@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facellm.baseline import Baseline
-from facellm.cli import check_model_folder, load_assistant, new_parser
+from facellm.cli import check_model_folder, load_assistant, new_parser, resolve
 from facellm.engine_names import AUTO, add_engine_argument
 from facellm.errors import FaceLLMError
 from facellm.journal import Journal, check_unfinished, journal_path, resumable
@@ -145,9 +145,7 @@ def main(argv: list[str]) -> int:
     """Run the verb; raises ``FaceLLMError`` for input that gives no table."""
     args = (parser := new_read_parser()).parse_intermixed_args(argv)
     if args.server:
-        from facellm.remote_read_command import read_remotely
-
-        return read_remotely(args, parser)
+        return resolve("facellm.remote_read_command:read_remotely")(args, parser)
     check_arguments(args)
     files, left_out = find_pictures(args.paths, as_clips=args.frames is not None)
     assistant = load_assistant(args.model, args.engine)

@@ -118,6 +118,8 @@ def record(answer: dict[str, Any]) -> dict[str, Any]:
     found = {"answer": text, "intent": told["intent"]}
     if "clip" in told:
         return found | told["clip"] | {"timings": timings, "notice": told["notice"]}
-    vision = {name: answer["usage"]["vision"][name] for name in ("faces", "crops", "tokens", "size")}
+    vision = {
+        name: answer["usage"]["vision"][name] for name in ("faces", "crops", "tokens", "size")
+    }
     shown = {"faces": told["faces"], "usage": vision}
     return found | shown | {"timings": timings, "notice": told["notice"]}

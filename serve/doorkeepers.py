@@ -37,6 +37,9 @@ class OpenPolicy:
         """Whatever is asked for."""
         return requested or self.use_context
 
+    def check_question(self, texts: Sequence[str], context: str) -> None:
+        """Nothing against any."""
+
     def before(self, texts: Sequence[str]) -> Any:
         """Nothing against it."""
         return None

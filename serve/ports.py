@@ -72,6 +72,10 @@ class Policy(Protocol):
         """The context a request is answered in; raises with status 403 where it may not be."""
         ...
 
+    def check_question(self, texts: Sequence[str], context: str) -> None:
+        """Raises with status 403 for questions after emotions where they may not be told."""
+        ...
+
     def before(self, texts: Sequence[str]) -> Refusal | None:
         """Refusal of what is asked, None where it may be answered."""
         ...

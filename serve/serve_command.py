@@ -22,7 +22,9 @@ from facellm.cli import check_model_folder, new_parser
 from facellm.errors import FaceLLMError
 
 if TYPE_CHECKING:
+    from .gateway.house import House
     from .gateway.settings import Settings
+    from .sight import Sight
 
 AUTO, VLLM, LOCAL = "auto", "vllm", "local"
 KEYS_VARIABLE = "FACELLM_API_KEYS"  # several are parted by commas
@@ -49,6 +51,7 @@ def new_serve_parser() -> argparse.ArgumentParser:
         "--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)"
     )
     parser.add_argument("--port", type=int, default=8000, help="(default: 8000; 0 takes any)")
+    parser.add_argument("--gpu", action="store_true", help="vLLM on a GPU")
     parser.add_argument("--adapter", type=Path, metavar="FOLDER", help="a LoRA adapter")
     parser.add_argument(
         "--use-context",
@@ -121,10 +124,29 @@ def main(argv: list[str]) -> int:
     check_packages()
     check_model_folder(args.model)
     settings = settings_of(args)
-    engine, why = choose_engine(args, passed)
-    from .server import serve
+    from transformers.utils import logging
 
-    return asyncio.run(serve(args, settings, engine, why))
+    from .server import serve
+    from .sight import load_sight
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    sight = load_sight(args.model)
+    engine, why = choose_engine(args, passed, sight)
+    return asyncio.run(serve(args, new_house(args, settings, engine, sight), why))
+
+
+def new_house(args: argparse.Namespace, settings: Settings, engine: Any, sight: Sight) -> House:
+    """What is behind the gateway, not started yet."""
+    from facellm.detection import CascadeDetector
+
+    from .doorkeepers import new_guard, new_policy
+    from .gateway.house import House
+    from .gateway.looking import Looker
+
+    looker = Looker(sight, CascadeDetector(sight.landmark_net), engine, new_guard())
+    policy = new_policy(args.use_context, academic=args.academic_emotion)
+    return House(settings, engine, looker, policy, sys.stderr)
 
 
 def split_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -197,27 +219,40 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def choose_engine(args: argparse.Namespace, passed: list[str]) -> tuple[Any, str]:
+def choose_engine(args: argparse.Namespace, passed: list[str], sight: Sight) -> tuple[Any, str]:
     """The engine, and why it is this one.
+
+    Args:
+        args: Of the verb.
+        passed: What vLLM is started with besides.
+        sight: The checkpoint without its model.
 
     Raises:
         FaceLLMError: If the one that was asked for by name is not there.
     """
+    why = "as asked for"
     if args.engine in (AUTO, VLLM):
         try:
-            from .vllm_engine import VllmEngine
-
-            return VllmEngine(args.model, args.adapter, passed), "vLLM is set up"
+            return vllm_engine(args, passed, sight), "vLLM is set up here"
         except (ImportError, FaceLLMError) as error:
             if args.engine == VLLM:
-                raise FaceLLMError(
-                    f"--engine vllm: {error}; see `facellm serve --setup`"
-                ) from error
-            why = f"vLLM is not set up here ({error})"
-    else:
-        why = "as asked for"
+                hint = "`facellm serve --setup` sets it up"
+                raise FaceLLMError(f"--engine vllm: {error}; {hint}") from error
+            why = f"no vLLM: {error}"
     if passed:
         sys.stderr.write(f"facellm: left out, for vLLM only: {' '.join(passed)}\n")
     from .local_engine import LocalEngine
 
     return LocalEngine(args.model, args.adapter), why
+
+
+def vllm_engine(args: argparse.Namespace, passed: list[str], sight: Sight) -> Any:
+    """VLLM in its own environment; ``ImportError`` or ``FaceLLMError`` where it is not there."""
+    from .vllm_command import VllmOptions
+    from .vllm_engine import VllmEngine
+
+    name = None if args.adapter is None else args.adapter.name
+    adapters = {} if name is None else {name: args.adapter}
+    options = VllmOptions(gpu=args.gpu, adapters=adapters, extra=tuple(passed))
+    engine = VllmEngine(sight.processor, sight.folder, options)
+    return engine if name is None else engine.as_model(name)

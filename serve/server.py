@@ -11,21 +11,14 @@ import logging
 import signal
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 
-from facellm.detection import CascadeDetector
 from facellm.errors import FaceLLMError
 
-from .doorkeepers import new_guard, new_policy
 from .gateway.app import new_app
 from .gateway.house import House
-from .gateway.looking import Looker
-from .sight import load_sight
-
-if TYPE_CHECKING:
-    from .gateway.settings import Settings
 
 MOST_CONNECTIONS = 512
 
@@ -70,21 +63,23 @@ def greeting(url: str, keys: bool) -> str:
     )
 
 
-async def serve(args: argparse.Namespace, settings: Settings, engine: Any, why: str) -> int:
+async def serve(args: argparse.Namespace, house: House, why: str) -> int:
     """Serve until stopped; the exit code.
+
+    Args:
+        args: Of the verb.
+        house: Not started yet.
+        why: It has this engine.
 
     Raises:
         FaceLLMError: If weights, engine or address cannot be used.
     """
-    sight = load_sight(args.model)
-    looker = Looker(sight, CascadeDetector(sight.landmark_net), engine, new_guard())
-    policy = new_policy(args.use_context, academic=args.academic_emotion)
-    house = House(settings, engine, looker, policy, sys.stderr)
     await house.start()
     try:
         if not args.quiet:
+            engine = house.engine
             sys.stderr.write(f"facellm: engine {engine.name} ({engine.detail}): {why}\n")
-        server = Server(config_of(args, settings, house), house, args.quiet)
+        server = Server(config_of(args, house), house, args.quiet)
         try:
             await server.serve()
         except SystemExit as error:  # uvicorn's way to say that it cannot listen
@@ -95,7 +90,7 @@ async def serve(args: argparse.Namespace, settings: Settings, engine: Any, why: 
     return 0
 
 
-def config_of(args: argparse.Namespace, settings: Settings, house: House) -> uvicorn.Config:
+def config_of(args: argparse.Namespace, house: House) -> uvicorn.Config:
     """Uvicorn's configuration: no log of addresses, no word about itself."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return uvicorn.Config(
@@ -111,5 +106,5 @@ def config_of(args: argparse.Namespace, settings: Settings, house: House) -> uvi
         forwarded_allow_ips=args.trust_proxy or "",
         limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=max(1, round(settings.drain)),
+        timeout_graceful_shutdown=max(1, round(house.settings.drain)),
     )

@@ -119,6 +119,7 @@ class Rooms:
             "limits": {
                 "images": house.settings.pictures,
                 "image_bytes": house.settings.picture_bytes,
+                "image_pixels": house.settings.picture_pixels,
                 "faces": house.settings.chat_faces,
             },
         }

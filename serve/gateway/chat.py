@@ -7,9 +7,8 @@ policy; its pictures are decoded, their faces read; the turns are written; the e
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +28,10 @@ from .looking import Seen
 from .replies import Reply
 from .schema_rules import checked_schema
 from .streams import answer_stream
-from .structured import NotFilled, asks_for_words, check_labels, filled
+from .structured import NotFilled, asks_for_words, check_labels, filled, tells_emotions
 from .talk import Talk, talk_of
 from .waiting import until_gone
-from .words import REFUSED, Said, Wish, spoken_words
+from .words import REFUSED, Said, Wish, not_allowed, spoken_words
 
 if TYPE_CHECKING:
     from .house import House
@@ -110,6 +109,8 @@ def asked_of(house: House, body: ChatBody, request: Request, until: float) -> As
     if form is not None and form.json_schema is not None:
         schema = checked_schema(form.json_schema.schema_)
         check_labels(schema)
+        if not house.policy.emotions_allowed(context) and tells_emotions(schema):
+            raise not_allowed()
     return Asked(body, context, schema, until)
 
 
@@ -138,6 +139,7 @@ class ChatRun:
         """
         house = self.house
         talk = await asyncio.to_thread(talk_of, self.asked.body.messages, house.settings)
+        house.policy.check_question([talk.question], self.asked.context)
         if (refusal := house.policy.before([talk.question])) is not None:
             self.said.text = self.said.refuse(house, refusal)
         said = tuple(pair for pair in talk.said if house.policy.before([pair[0]]) is None)
@@ -155,12 +157,13 @@ class ChatRun:
             return one(self.clip.text)
         seen = await self.look(talk)
         wish = self.asked.wish(house)
-        faces = self.reply.faces
-        parts = [part for picture in seen for part in picture.parts]
-        readings = [face.reading for face in faces]
-        turns = await house.writer.turns(
+        every = [part for picture in seen for part in picture.parts]
+        parts = [every[face.id - 1] for face in self.reply.faces]
+        readings = [face.reading for face in self.reply.faces]
+        turns, left_out = await house.writer.turns(
             parts, readings, talk.said, talk.question, wish.bounds.longest
         )
+        self.reply.forgotten += 2 * left_out
         return spoken_words(house, turns, wish, self.said)
 
     async def look(self, talk: Talk) -> list[Seen]:
@@ -169,19 +172,25 @@ class ChatRun:
         most, crops = house.settings.chat_faces, self.asked.body.crops
         seen = await house.looker.look(talk.pictures, most, crops=crops)
         self.record.pictures = [picture.noted() for picture in seen]
-        first = self.asked.body.face
-        if first is not None:
-            seen = [only(seen, first)]
         found = [face for picture in seen for face in picture.faces]
-        self.reply.faces = [
-            ReadFace(number, face.face, face.reading)
-            for number, face in enumerate(found, start=first or 1)
-        ]
+        numbered = enumerate(found, start=1)
+        faces = [ReadFace(number, face.face, face.reading) for number, face in numbered]
+        self.reply.faces, self.reply.seen_faces = self.chosen(faces), len(faces)
         self.reply.sizes = [picture.size for picture in seen]
         self.reply.looked = perf_counter() - self.start
         house.metrics.pictures.labels("read").inc(len(seen))
         house.metrics.faces.inc(len(found))
         return seen
+
+    def chosen(self, faces: list[ReadFace]) -> list[ReadFace]:
+        """Those that are spoken of: one where one was chosen, else all."""
+        number = self.asked.body.face
+        if number is None:
+            return faces
+        if number > len(faces):
+            message = f"face {number}: the pictures show {len(faces)} faces"
+            raise ApiError(400, "no_such_face", message, "face")
+        return [faces[number - 1]]
 
     async def whole(self, held: AsyncExitStack) -> None:
         """The answer in one piece, in the form asked for."""
@@ -222,23 +231,6 @@ class ChatRun:
             reply.content = reply.dumped(filled(self.asked.schema, told))
         except NotFilled as error:
             reply.content, reply.refusal, said.finish = None, f"{error}", REFUSED
-
-
-def only(seen: Sequence[Seen], number: int) -> Seen:
-    """The picture of one face, as if it had no other; faces are counted through all pictures.
-
-    Raises:
-        ApiError: 400, if there are fewer.
-    """
-    count = 0
-    for picture in seen:
-        place = number - 1 - count
-        count += len(picture.faces)
-        if place < len(picture.faces):
-            alone = slice(place, place + 1)
-            return replace(picture, faces=picture.faces[alone], parts=picture.parts[alone])
-    message = f"face {number}: {count} were found"
-    raise ApiError(400, "no_such_face", message, "face")
 
 
 async def one(text: str) -> Any:

@@ -125,7 +125,7 @@ class ChatBody(Strict):
     response_format: ResponseFormat | None = None
     use_context: str | None = Field(None, max_length=100, description="what the answer is for")
     crops: bool = Field(False, description="every picture is one face crop: no detection")
-    face: int | None = Field(None, ge=1, description="the only face that is spoken of, from 1")
+    face: int | None = Field(None, ge=1, le=1000, description="speak of this face alone")
 
     n: Literal[1] | None = None
     logprobs: Literal[False] | None = None

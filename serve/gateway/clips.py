@@ -27,7 +27,7 @@ from facellm.reading import Reading
 
 from ..ports import ClipFrames
 from .turns import conversed
-from .words import EMOTIONAL, Said, Wish, not_allowed, spoken_words
+from .words import Said, Wish, not_allowed, spoken_words
 
 if TYPE_CHECKING:
     from .chat import Asked
@@ -104,6 +104,8 @@ async def answer_clip(house: House, talk: Talk, asked: Asked, said: Said) -> Cli
     """
     start, wish = perf_counter(), asked.wish(house)
     assert talk.clip is not None
+    if not wish.emotions:  # a timeline is one of expressions
+        raise not_allowed()
     clip = HeldClip(await house.looker.guard.clip(talk.clip))
     house.metrics.pictures.labels("clip").inc()
     reader = cast(FaceAssistant, ClipReader(house, asyncio.get_running_loop()))
@@ -129,8 +131,6 @@ async def told(house: House, timeline: Timeline, question: str, wish: Wish, said
     if said.intent in DECLINED:
         declined = "".join([text async for text in spoken_words(house, turns, wish, said)])
         return declined.strip()
-    if not wish.emotions and said.intent in {*EMOTIONAL, OVERVIEW}:
-        raise not_allowed()
     text = tell(timeline, said.intent)
     refusal = house.policy.after(text)
     return text if refusal is None else said.refuse(house, refusal)

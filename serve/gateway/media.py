@@ -48,12 +48,15 @@ def kind_of(url: str, param: str) -> tuple[str, int]:
 
 def payload(url: str, start: int, most: int, param: str) -> bytes:
     """What base64 holds, at most ``most`` bytes and at least one."""
-    if (len(url) - start) * 3 // 4 - 2 > most:
-        raise ApiError(413, "image_too_large", f"more than {most:,} bytes", param)
+    too_long = ApiError(413, "image_too_large", f"more than {most:,} bytes", param)
+    if (len(url) - start) * 3 // 4 - 2 > most:  # told before anything is decoded
+        raise too_long
     try:
         data = base64.b64decode(url[start:], validate=True)
     except (binascii.Error, ValueError) as error:
         raise ApiError(400, "invalid_base64", f"not base64: {error}", param) from None
+    if len(data) > most:
+        raise too_long
     if not data:
         raise ApiError(400, "empty_image", "the file is empty", param)
     return data

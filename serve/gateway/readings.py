@@ -22,17 +22,16 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from facellm.errors import FaceLLMError
-from facellm.results import ReadFace
 
 from .bodies import json_body, parsed, record_of
 from .chat import CONTEXT_HEADER
 from .chat_body import LONGEST_URL, Strict
+from .face_records import exact_place, face_record
 from .failures import ApiError, as_api_error, error_body
 from .looking import Seen
 from .media import picture_bytes
 from .replies import PLAIN_NOTICE
 from .waiting import until_gone
-from .words import not_allowed
 
 if TYPE_CHECKING:
     from .house import House
@@ -76,13 +75,12 @@ async def readings(house: House, request: Request) -> dict[str, Any]:
         await held.enter_async_context(house.admission.entered())
         batch = await batch_of(house, request)
         given = batch.body.use_context or request.headers.get(CONTEXT_HEADER)
-        if not house.policy.emotions_allowed(house.policy.check_context(given)):
-            raise not_allowed()
+        emotions = house.policy.emotions_allowed(house.policy.check_context(given))
         await held.enter_async_context(house.admission.slot())
         data = await until_gone(request, looked_at(house, batch))
     record = record_of(request)
     record.pictures = [one.noted() for one in data if isinstance(one, Seen)]
-    return response(house, batch, data)
+    return response(house, batch, data, emotions=emotions)
 
 
 async def batch_of(house: House, request: Request) -> Batch:
@@ -188,13 +186,15 @@ async def seen_or_error(
         return failure
 
 
-def response(house: House, batch: Batch, data: list[Seen | ApiError]) -> dict[str, Any]:
+def response(
+    house: House, batch: Batch, data: list[Seen | ApiError], *, emotions: bool
+) -> dict[str, Any]:
     """JSON-ready."""
     seen = [one for one in data if isinstance(one, Seen)]
     faces = sum(len(one.faces) for one in seen)
     house.metrics.pictures.labels("read").inc(len(seen))
     house.metrics.faces.inc(faces)
-    entries = [entry(number, one, batch.body) for number, one in enumerate(data)]
+    entries = [entry(n, one, batch.body, emotions) for n, one in enumerate(data)]
     sizes = [list(one.size) for one in seen]
     vision = {"faces": faces, "crops": faces, "tokens": 0, "size": sizes[0], "sizes": sizes}
     return {
@@ -206,23 +206,13 @@ def response(house: House, batch: Batch, data: list[Seen | ApiError]) -> dict[st
     }
 
 
-def entry(number: int, one: Seen | ApiError, body: ReadingsBody) -> dict[str, Any]:
+def entry(number: int, one: Seen | ApiError, body: ReadingsBody, emotions: bool) -> dict[str, Any]:
     """One picture."""
     if isinstance(one, ApiError):
         return {"index": number, "size": None, "faces": [], **error_body(one)}
-    faces = [face_record(face, body.landmarks) for face in one.faces]
+    faces = [
+        face_record(face, emotions=emotions)
+        | ({"place": exact_place(face)} if body.landmarks else {})
+        for face in one.faces
+    ]
     return {"index": number, "size": list(one.size), "faces": faces, "error": None}
-
-
-def face_record(face: ReadFace, exact: bool) -> dict[str, Any]:
-    """A face, with its place unrounded where that is asked for."""
-    found = face.to_dict()
-    if not exact:
-        return found
-    box, points = face.face.box_xyxy, face.face.landmarks
-    place = {
-        "box_xyxy": [box.left, box.top, box.right, box.bottom],
-        "landmarks": None if points is None else points.points.tolist(),
-        "score": float(face.face.score),
-    }
-    return found | {"place": place}

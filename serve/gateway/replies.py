@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from facellm.cli import NOTICE
 from facellm.results import ReadFace
 
+from .face_records import face_record
+
 if TYPE_CHECKING:
     from .clips import ClipAnswer
     from .house import House
@@ -31,7 +33,9 @@ class Reply:
         said: The words.
 
     Attributes:
-        faces: Read ones, numbered through.
+        faces: Those that are spoken of, numbered through.
+        seen_faces: All that the pictures show.
+        emotions: Whether expressions may be told.
         sizes: Width and height of each picture.
         forgotten: Messages that were left out.
         content: Of an answer in one piece.
@@ -40,6 +44,8 @@ class Reply:
 
     def __init__(self, house: House, context: str, said: Said) -> None:
         self.house, self.context, self.said = house, context, said
+        self.emotions = house.policy.emotions_allowed(context)
+        self.seen_faces = 0
         self.id, self.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
         self.faces: list[ReadFace] = []
         self.sizes: list[tuple[int, int]] = []
@@ -66,7 +72,7 @@ class Reply:
         """Tokens, and what was seen; ``size`` is the first picture's."""
         prompt, answer = self.said.prompt_tokens, self.said.answer_tokens
         vision = {
-            "faces": len(self.faces),
+            "faces": self.seen_faces,
             "crops": len(self.faces),
             "tokens": prompt + answer,
             "size": list(self.sizes[0]) if self.sizes else None,
@@ -84,7 +90,11 @@ class Reply:
         found: dict[str, Any] = {"notice": self.notice, "use_context": self.context}
         if self.clip is not None:
             return found | {"clip": self.clip}
-        return found | {"faces": [face.to_dict() for face in self.faces]}
+        return found | {"faces": self.face_records()}
+
+    def face_records(self) -> list[dict[str, Any]]:
+        """Faces, JSON-ready."""
+        return [face_record(face, emotions=self.emotions) for face in self.faces]
 
     def told(self) -> dict[str, Any]:
         """What is known after the last one."""
@@ -122,8 +132,8 @@ class Reply:
 
     def as_object(self) -> str:
         """The content of ``json_object``: answer and readings."""
-        faces = [face.to_dict() for face in self.faces]
-        found = {"answer": self.content, "intent": self.said.intent, "faces": faces}
+        found: dict[str, Any] = {"answer": self.content, "intent": self.said.intent}
+        found["faces"] = self.face_records()
         return self.dumped(found | {"notice": self.notice})
 
     def dumped(self, value: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ class Settings:
         held: Bytes of all requests that are being received.
         pictures: Of a request.
         picture_bytes: Of one encoded picture.
+        picture_pixels: Of one picture, as the guard takes them.
         clip_bytes: Of an encoded clip.
         chat_faces: Faces of a conversation.
         reading_faces: Faces of a request for readings.
@@ -46,6 +47,7 @@ class Settings:
     held: int = 400_000_000
     pictures: int = 8
     picture_bytes: int = 10_000_000
+    picture_pixels: int = 25_000_000
     clip_bytes: int = 32_000_000
     chat_faces: int = 16
     reading_faces: int = 128

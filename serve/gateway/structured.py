@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from facellm.results import ReadFace
 
+from .face_records import EMOTIONAL_VALUES
 from .known_values import FACE_VALUES, FACES, LABELLED, PICTURE_VALUES, Told
 from .schema_rules import unsupported
 
@@ -28,6 +29,12 @@ class NotFilled(Exception):
 def asks_for_words(schema: dict[str, Any] | None) -> bool:
     """Whether a schema asks for the model's own words."""
     return schema is None or bool({"answer", "intent"} & set(schema["properties"]))
+
+
+def tells_emotions(schema: dict[str, Any]) -> bool:
+    """Whether a schema asks for values that tell of emotions."""
+    faces = schema["properties"].get(FACES, {}).get("items", {"properties": {}})
+    return bool(set(EMOTIONAL_VALUES) & {*schema["properties"], *faces["properties"]})
 
 
 def check_labels(schema: dict[str, Any], before: str = "") -> None:

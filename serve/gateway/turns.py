@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
-from facellm.labels import INTENT_TOKENS, INTENTS, reserved_tokens
+from facellm.labels import INTENT_TOKENS, INTENTS
 from facellm.pointers import is_pointer, render, to_pointers
 from facellm.processor import FaceLLMProcessor
 from facellm.prompts import neutralise
@@ -28,7 +29,7 @@ from ..engines import Bounds, ServingEngine
 from .failures import ApiError
 
 REMEMBERED = 4096  # intents
-_POINTERS = tuple(token for token in reserved_tokens() if is_pointer(token))
+_TOKEN = re.compile(r"<[^<>\s]+>")  # whatever looks like one
 
 
 class TurnWriter:
@@ -52,7 +53,7 @@ class TurnWriter:
         said: Sequence[tuple[str, str]],
         question: str,
         longest: int,
-    ) -> tuple[Turn, ...]:
+    ) -> tuple[tuple[Turn, ...], int]:
         """The conversation up to the answer; its oldest exchanges are left out until it fits.
 
         Args:
@@ -61,6 +62,9 @@ class TurnWriter:
             said: Earlier questions and answers.
             question: The last one.
             longest: Tokens that the answer may take.
+
+        Returns:
+            The turns, and how many exchanges were left out.
 
         Raises:
             ApiError: 400 where it does not fit without any earlier exchange.
@@ -77,7 +81,7 @@ class TurnWriter:
         for asked, answered in said[first:]:
             intent = await self.intent(conversed(parts, told, asked))
             told.append((asked, f"<ask_{intent}>{spoken(answered, parts, readings)}"))
-        return conversed(parts, told, question)
+        return conversed(parts, told, question), first
 
     def _fits(self, turns: tuple[Turn, ...], longest: int) -> bool:
         text = self.processor.prompt_text(turns)
@@ -129,11 +133,8 @@ def spoken(text: str, parts: Sequence[FacePart], readings: Sequence[Reading]) ->
     plain = neutralise(text)
     pointed = to_pointers(plain, readings)
     known = "".join(part.reading or "" for part in parts)
-    rest = pointed
-    for token in _POINTERS:
-        if token in rest:
-            if token not in known:
-                return plain
-            rest = rest.replace(token, " ")
+    if not all(is_pointer(token) and token in known for token in _TOKEN.findall(pointed)):
+        return plain
+    rest = _TOKEN.sub(" ", pointed)
     whole = neutralise(rest) == rest and render(pointed) == plain
     return pointed if whole else plain

@@ -15,12 +15,12 @@ from facellm.conversation import Turn
 
 from ..engines import Bounds
 from ..ports import Refusal
+from .face_records import EMOTIONAL_INTENTS
 from .failures import ApiError
 
 if TYPE_CHECKING:
     from .house import House
 
-EMOTIONAL = frozenset({"describe", "expression", "why"})  # intents whose answers tell expressions
 REFUSED = "content_filter"
 
 
@@ -86,7 +86,7 @@ async def spoken_words(
         async for piece in pieces:
             if piece.token_ids and said.intent is None:
                 said.intent = house.writer.named(piece.token_ids[0])
-                if not wish.emotions and said.intent in EMOTIONAL:
+                if not wish.emotions and said.intent in EMOTIONAL_INTENTS:
                     raise not_allowed()
             said.answer_tokens += len(piece.token_ids)
             text = cutter.cut(piece.text)

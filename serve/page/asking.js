@@ -8,12 +8,9 @@ import { state, talk } from "./state.js";
 import { begin, fail, messagesOf, settle, write } from "./talk.js";
 import { explain } from "./words.js";
 
+const ABOUT_EXPRESSIONS = ["What expression is shown?", "Why?", "Describe the face."];
 const STARTERS = [
-  "What expression is shown?",
-  "Why?",
-  "How old does this face look?",
-  "Which action units are active?",
-  "Describe the face.",
+  ...ABOUT_EXPRESSIONS, "How old does this face look?", "Which action units are active?",
 ];
 
 /** Ask a question about what is chosen. */
@@ -88,7 +85,10 @@ function grow() {
 /** Questions to begin with, less those that were asked. */
 export function drawChips() {
   const asked = new Set(talk().exchanges.map(({ question }) => question));
-  const chips = STARTERS.filter((question) => !asked.has(question)).map((question) =>
+  const told = state.faces.some(({ reading }) => reading.expression !== undefined);
+  const apt = STARTERS.filter((question) =>
+    !asked.has(question) && (told || !ABOUT_EXPRESSIONS.includes(question)));
+  const chips = apt.map((question) =>
     el("button", { type: "button", class: "chip", onclick: () => ask(question) }, question));
   byId("chips").replaceChildren(...(state.faces.length ? chips : []));
 }

@@ -10,13 +10,15 @@ const OLDEST = 100; // years at the end of the age strip
 
 const SHORT = 3; // expressions in a short card
 
+// A server may leave expressions out, where its context of use forbids to tell them.
+const told = (reading) => reading.expression !== undefined;
+
 /** The card of a face. `known`: closed label sets; `held`: units that hold up on real faces. */
 export function faceCard(face, known, held) {
   const { reading } = face;
   return card(
     face,
-    section("Expression", reading.scope.expression, expressions(reading, known.expressions.length)),
-    section("Why", reading.scope.geometry, evidence(face, known)),
+    ...shows(face, known, known.expressions.length),
     section("Looks", reading.scope.age, looks(reading)),
     section("Action units", reading.scope.au1, units(face, known, held)),
     section("Also read", "", also(reading)),
@@ -25,15 +27,22 @@ export function faceCard(face, known, held) {
 
 /** The beginning of a card, for one of several faces; `more()` shows all of it. */
 export function shortCard(face, known, more) {
-  const { reading } = face;
   const button = el("button", { type: "button", class: "quiet", onclick: more },
     `Everything about face ${face.id}`);
   return card(
     face,
-    section("Expression", reading.scope.expression, expressions(reading, SHORT)),
-    section("Why", reading.scope.geometry, evidence(face, known)),
+    ...shows(face, known, SHORT),
     button,
   );
+}
+
+function shows(face, known, count) {
+  const { reading } = face;
+  if (!told(reading)) return [];
+  return [
+    section("Expression", reading.scope.expression, expressions(reading, count)),
+    section("Why", reading.scope.geometry, evidence(face, known)),
+  ];
 }
 
 function card(face, ...content) {
@@ -44,6 +53,7 @@ function card(face, ...content) {
 
 /** One line that says what a face shows. */
 export function headline({ id, reading }) {
+  if (!told(reading)) return `Face ${id}`;
   if (reading.abstain) return `Face ${id}: the expression is left open`;
   return `Face ${id} shows ${topOf(reading.expression)}`;
 }
@@ -52,9 +62,6 @@ const topOf = (shares) => Object.keys(shares).reduce((a, b) => (shares[b] > shar
 
 function heading(face) {
   const { reading } = face;
-  const sure = reading.abstain
-    ? `likeliest ${topOf(reading.expression)}, ${percent(reading.confidence)}: too little to say`
-    : percent(reading.confidence);
   const located = reading.geometry
     ? `landmarks found, quality ${percent(reading.quality)}`
     : "no landmarks: nothing was measured";
@@ -63,9 +70,15 @@ function heading(face) {
     "header",
     { class: "who" },
     faceFigure(face),
-    el("div", {}, el("h3", {}, headline(face)), el("p", { class: "sure" }, sure),
+    el("div", {}, el("h3", {}, headline(face)), el("p", { class: "sure" }, sure(reading)),
       el("p", { class: "faint" }, located + relative)),
   );
+}
+
+function sure(reading) {
+  if (!told(reading)) return "Expressions are not told where this server is used.";
+  if (!reading.abstain) return percent(reading.confidence);
+  return `likeliest ${topOf(reading.expression)}, ${percent(reading.confidence)}: too little to say`;
 }
 
 function section(title, scope, ...content) {

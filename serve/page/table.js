@@ -22,7 +22,8 @@ export function csv(faces, name, columns, held) {
 
 function rowOf({ id, place: { box_xyxy: box, score }, reading }, name, held) {
   const [yaw, pitch, roll] = reading.pose ?? [];
-  const top = Object.entries(reading.expression).reduce((a, b) => (b[1] > a[1] ? b : a))[0];
+  const shares = Object.entries(reading.expression ?? {}); // a server may leave them out
+  const top = shares.length ? shares.reduce((a, b) => (b[1] > a[1] ? b : a))[0] : undefined;
   const row = {
     input: name, frame: 0, face: id,
     FaceRectX: box[0], FaceRectY: box[1],

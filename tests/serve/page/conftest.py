@@ -30,10 +30,14 @@ def gateway():
         pytest.skip("optional: the default model is not trained yet")
     for name in ("fastapi", "uvicorn", "limits", "prometheus_client"):
         pytest.importorskip(name, reason=f"optional: {name} is not installed")
-    from page_server import running_gateway
+    from gateways import new_house, serving_house
 
-    with running_gateway() as found:
-        yield found
+    from facellm.serve.doorkeepers import new_guard
+    from facellm.serve.local_engine import LocalEngine
+
+    house = new_house(SHIPPED, LocalEngine(None), new_guard(), deadline=60.0)
+    with serving_house(house) as url:
+        yield SimpleNamespace(url=f"{url}/", house=house)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import re
 from page_steps import ask, open_picture, until
 from PIL import Image
 
+from facellm.serve.doorkeepers import OpenPolicy
 from facellm.serve.gateway.keys import Keys
 
 TRANSFER = """([kind, data, name]) => {
@@ -178,6 +179,27 @@ def test_a_key_is_asked_for_and_kept_in_memory_only(visit, gateway, photo):
         page.seen.faults.clear()  # 401, twice
     finally:
         gateway.house.keys = usual
+
+
+def test_expressions_that_may_not_be_told_are_left_out(visit, gateway, photo):
+    class Silent(OpenPolicy):
+        def emotions_allowed(self, context):
+            return False
+
+    usual, gateway.house.policy = gateway.house.policy, Silent("workplace")
+    try:
+        page = visit()
+        open_picture(page, photo)
+        assert page.inner_text("h3") == "Face 1"
+        assert "not told" in page.inner_text(".sure")
+        assert page.locator("h4").all_inner_texts()[0].startswith("Looks")
+        assert "years old" in ask(page, "How old does she look?")
+        assert "The server declined this" in ask(page, "What expression is shown?")
+        page.click("#copy-csv")
+        page.wait_for_selector("#copy-csv:has-text('Copied')")
+        page.seen.faults.clear()  # 403
+    finally:
+        gateway.house.policy = usual
 
 
 def test_colours_follow_the_system_or_a_choice_that_is_remembered(visit):
