@@ -103,7 +103,7 @@ def main(argv: list[str]) -> int:
     if args.server:
         from facellm.remote_ask_command import ask_remotely
 
-        return ask_remotely(args, question, parser)
+        return ask_remotely(args, question, parser, write)
     check_reasoner(args)
     check_model_folder(args.model)
     piped = read_stdin() if args.photo == STDIN else None

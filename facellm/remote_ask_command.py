@@ -12,7 +12,7 @@ import argparse
 import base64
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,10 @@ LOCAL_ONLY = (
 
 
 def ask_remotely(
-    args: argparse.Namespace, question: str | None, usual: argparse.ArgumentParser
+    args: argparse.Namespace,
+    question: str | None,
+    usual: argparse.ArgumentParser,
+    write: Callable[[Iterator[str]], None],
 ) -> int:
     """Let the server answer and print; raises ``FaceLLMError`` for unusable input.
 
@@ -38,6 +41,7 @@ def ask_remotely(
         args: Of the verb.
         question: None asks for a full description.
         usual: The verb's parser.
+        write: Puts words on standard output as they come.
     """
     refuse_local(args, usual, *LOCAL_ONLY)
     body = {"messages": [message(args.photo, question)], "crops": args.crops}
@@ -46,8 +50,6 @@ def ask_remotely(
         found = record(remote.post(CHAT, body))
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return 0
-    from facellm.ask_command import write
-
     write(words(remote, body))
     if not args.quiet:
         print(NOTICE, file=sys.stderr)

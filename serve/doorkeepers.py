@@ -1,53 +1,37 @@
 """The guard and the policy that the gateway runs with.
 
-Example: ``policy = new_policy("personal", academic=False)``
+Example: ``new_policy("personal").emotions_allowed("hiring")`` -> False
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from .guard import PictureGuard
+from .policy import NOTICE, Policy, emotions_allowed
 
-from .plain_guard import PlainGuard
-from .ports import Guard, Policy
+__all__ = ["NOTICE", "ServedPolicy", "new_guard", "new_policy"]
 
 
-def new_guard() -> Guard:
+class ServedPolicy(Policy):
+    """The policy, which also says what may leave the gateway."""
+
+    def emotions_allowed(self, context: str) -> bool:
+        """Whether expressions may be told in a context of use."""
+        return emotions_allowed(context)
+
+
+def new_guard() -> PictureGuard:
     """Decodes what strangers send."""
-    return PlainGuard()
+    return PictureGuard()
 
 
-def new_policy(use_context: str, *, academic: bool = False) -> Policy:
+def new_policy(use_context: str, *, academic: bool = False) -> ServedPolicy:
     """Knows what is answered.
 
     Args:
         use_context: The server's.
         academic: Academic emotions may be told where the context allows them.
+
+    Raises:
+        FaceLLMError: If the context is unknown, or does not go with academic emotion.
     """
-    return OpenPolicy(use_context)
-
-
-class OpenPolicy:
-    """Refuses nothing beyond what the model itself declines."""
-
-    def __init__(self, use_context: str) -> None:
-        self.use_context = use_context
-
-    def check_context(self, requested: str | None) -> str:
-        """Whatever is asked for."""
-        return requested or self.use_context
-
-    def check_question(self, texts: Sequence[str], context: str) -> None:
-        """Nothing against any."""
-
-    def before(self, texts: Sequence[str]) -> Any:
-        """Nothing against it."""
-        return None
-
-    def after(self, text: str) -> Any:
-        """Nothing against it."""
-        return None
-
-    def emotions_allowed(self, context: str) -> bool:
-        """Always."""
-        return True
+    return ServedPolicy(use_context, academic)

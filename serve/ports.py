@@ -24,7 +24,7 @@ class ClipFrames(Protocol):
     """
 
     @property
-    def frames(self) -> tuple[NDArray[np.uint8], ...]: ...  # noqa: D102
+    def frames(self) -> Sequence[NDArray[np.uint8]] | NDArray[np.uint8]: ...  # noqa: D102
 
     @property
     def times(self) -> tuple[float, ...]: ...  # noqa: D102

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from facellm.checkpoint import weight_digests
 
+from ..doorkeepers import NOTICE
 from ..engines import EngineDown
 from .chat import chat
 from .door import Door
@@ -24,7 +25,6 @@ from .house import House
 from .openapi import described
 from .pages import Pages
 from .readings import readings
-from .replies import PLAIN_NOTICE
 
 CARD = "MODEL_CARD.md"  # beside the README of this version
 METRICS_KIND = "text/plain; version=0.0.4; charset=utf-8"
@@ -110,7 +110,7 @@ class Rooms:
             "object": "model",
             "created": house.born,
             "owned_by": "facellm",
-            "notice": PLAIN_NOTICE,
+            "notice": NOTICE,
             "model_card": CARD,
             "weights": self.digests,
             "engine": {"name": house.engine.name, "detail": house.engine.detail},

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from facellm.assistant import FaceAssistant
+from facellm.assistant import FULL_DESCRIPTION, FaceAssistant
 from facellm.clip.asking import WRITER, timeline_record
 from facellm.clip.frames import EVERY_FRAME, ClipFacts, ClipFrame, Losses
 from facellm.clip.telling import OVERVIEW, asks_for_overview, tell
@@ -126,7 +126,9 @@ async def told(house: House, timeline: Timeline, question: str, wish: Wish, said
         assert crop is not None  # every track has a sight
         parts = [(await house.looker.read_crops([crop]))[0][1]]
     turns = conversed(parts, (), question)
-    overview = not timeline.tracks or asks_for_overview(question)
+    # Without a question a picture is described and a clip is told as a whole.
+    unasked = question == FULL_DESCRIPTION
+    overview = not timeline.tracks or unasked or asks_for_overview(question)
     said.intent = OVERVIEW if overview else await house.writer.intent(turns)
     if said.intent in DECLINED:
         declined = "".join([text async for text in spoken_words(house, turns, wish, said)])

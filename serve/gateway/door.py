@@ -84,7 +84,11 @@ class Door:
         if house.draining and path != "/metrics":
             raise ApiError(503, "shutting_down", "the server is shutting down", retry_after=10)
         address = scope["client"][0] if scope.get("client") else "unknown"
-        who = house.keys.who(headers, address)
+        try:
+            who = house.keys.who(headers, address)
+        except ApiError:
+            house.rates.check(f"wrong keys of {address}")  # so that keys cannot be tried out
+            raise
         if path != "/metrics":
             house.rates.check(who)
 

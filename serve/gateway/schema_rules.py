@@ -53,7 +53,7 @@ def checked_schema(schema: dict[str, Any]) -> dict[str, Any]:
         items = faces.get("items") if isinstance(faces, dict) else None
         if not isinstance(items, dict) or not isinstance(items.get("properties"), dict):
             raise unsupported("faces: must be an array of objects with properties")
-        check_names(items, FACE_VALUES, "faces.")
+        check_names(items, tuple(FACE_VALUES), "faces.")
     return whole
 
 

@@ -3,13 +3,15 @@
 import pytest
 from gateways import new_house, serving_house
 
+from facellm.serve.doorkeepers import new_policy
 from facellm.serve.local_engine import LocalEngine
 
 
 @pytest.fixture(scope="session")
 def toy_house(tiny_checkpoint):
     """The house behind ``toy_url``."""
-    return new_house(tiny_checkpoint, LocalEngine(tiny_checkpoint, readings="torch"))
+    engine = LocalEngine(tiny_checkpoint, readings="torch")
+    return new_house(tiny_checkpoint, engine, policy=new_policy("personal"))
 
 
 @pytest.fixture(scope="session")

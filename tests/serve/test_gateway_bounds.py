@@ -70,6 +70,19 @@ def test_a_rate_is_kept_per_key_and_says_when_to_come_back(tiny_checkpoint):
     run(work())
 
 
+def test_wrong_keys_are_counted_too(tiny_checkpoint):
+    async def work():
+        house = new_house(tiny_checkpoint, keys=("first-key",), rate="3/minute")
+        async with client_of(house) as client:
+            wrong = {"authorization": "Bearer guessed-key"}
+            found = [await client.get("/v1/models", headers=wrong) for _ in range(5)]
+            assert [response.status_code for response in found] == [401] * 3 + [429] * 2
+            right = {"authorization": "Bearer first-key"}
+            assert (await client.get("/v1/models", headers=right)).status_code == 200
+
+    run(work())
+
+
 def test_a_server_of_this_machine_is_not_called_by_strangers_names(tiny_checkpoint):
     async def work():
         async with client_of(new_house(tiny_checkpoint, hosts=frozenset({"127.0.0.1"}))) as client:

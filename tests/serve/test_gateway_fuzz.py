@@ -1,11 +1,10 @@
 """Requests made up from our own description: never a 5xx, always the form that is promised."""
 
-import asyncio
 import json
-import threading
 
+import httpx
 import pytest
-from gateways import JSON, client_of, new_house, serving_house
+from gateways import JSON, new_house, serving_house
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -40,10 +39,10 @@ def test_what_the_description_allows_and_what_it_forbids_is_answered_as_it_says(
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
     operation = schema[path]["GET" if "{" in path else "POST"]
     modes = schemathesis.GenerationMode
-    for mode in (modes.POSITIVE, modes.NEGATIVE):
+    for mode in [modes.POSITIVE] + [modes.NEGATIVE] * ("{" not in path):
 
         @given(case=operation.as_strategy(generation_mode=mode))
-        @settings(max_examples=25, deadline=None, suppress_health_check=QUIET, database=None)
+        @settings(max_examples=15, deadline=None, suppress_health_check=QUIET, database=None)
         def ask(case):
             case.call_and_validate(base_url=url, checks=checks, timeout=20)
 
@@ -52,32 +51,27 @@ def test_what_the_description_allows_and_what_it_forbids_is_answered_as_it_says(
 
 JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=12,
-)  # fmt: skip
+)
 FIELDS = st.sampled_from(
     ["messages", "model", "stream", "n", "stop", "response_format", "max_tokens", "seed", "images"]
 )
+BODIES = st.binary(max_size=60) | st.dictionaries(FIELDS, JSONS, max_size=4)
 
 
-def test_any_json_and_any_bytes_get_an_answer_below_500(tiny_checkpoint):
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, daemon=True).start()
-    house = new_house(tiny_checkpoint, {"words": 2})
+def test_any_json_and_any_bytes_get_an_answer_below_500(url):
+    with httpx.Client(base_url=url, timeout=20) as client:
 
-    async def post(path, raw):
-        async with client_of(house) as client:
-            return await client.post(path, content=raw, headers=JSON)
+        @given(path=st.sampled_from(["/v1/chat/completions", "/v1/readings"]), body=BODIES)
+        @settings(max_examples=80, deadline=None, suppress_health_check=QUIET, database=None)
+        def ask(path, body):
+            raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+            found = client.post(path, content=raw, headers=JSON)
+            assert 400 <= found.status_code < 500
+            assert set(found.json()["error"]) == {"message", "type", "param", "code"}
 
-    bodies = st.binary(max_size=60) | st.dictionaries(FIELDS, JSONS, max_size=4)
-
-    @given(path=st.sampled_from(["/v1/chat/completions", "/v1/readings"]), body=bodies)
-    @settings(max_examples=80, deadline=None, suppress_health_check=QUIET, database=None)
-    def ask(path, body):
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode("utf-8", "replace")
-        found = asyncio.run_coroutine_threadsafe(post(path, raw), loop).result(20)
-        assert 400 <= found.status_code < 500
-        assert set(found.json()["error"]) == {"message", "type", "param", "code"}
-
-    ask()
-    loop.call_soon_threadsafe(loop.stop)
+        ask()
+        assert client.get("/health/live").status_code == 200

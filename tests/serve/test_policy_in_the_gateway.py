@@ -4,11 +4,12 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
-from gateways import OpenGuard, client_of, data_uri, new_house, small_png, user
+from gateways import OpenGuard, OpenPolicy, client_of, data_uri, new_house, small_png, user
 
 from facellm.errors import FaceLLMError
-from facellm.serve.doorkeepers import OpenPolicy
+from facellm.serve.doorkeepers import new_policy
 from facellm.serve.gateway.turns import conversed
+from facellm.serve.local_engine import LocalEngine
 
 CHAT = "/v1/chat/completions"
 PNG = data_uri(small_png(), "image/png")
@@ -98,3 +99,31 @@ def test_contexts_are_refused_with_403_whole_or_for_emotions(tiny_checkpoint):
         "use_context_prohibited"
     }
     assert house.admission.inside == 0
+
+
+def test_the_real_policy_leaves_expressions_out_of_readings_at_work(tiny_checkpoint, photo):
+    """What a server for a prohibited context still tells: everything but emotions."""
+    image = data_uri(photo)
+
+    async def work():
+        engine = LocalEngine(tiny_checkpoint, readings="torch")
+        house = new_house(tiny_checkpoint, engine, policy=new_policy("hiring"))
+        schema = {"type": "object", "properties": {"expression": {}}}
+        form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+        asked = {"messages": [user("Does she look happy?", image)]}
+        filled = {"messages": [user("", image)], "response_format": form}
+        async with client_of(house) as client:
+            read = await client.post("/v1/readings", json={"images": [image]})
+            other = {"images": [image], "use_context": "personal"}  # the server's forbids more
+            again = await client.post("/v1/readings", json=other)
+            refused = [await client.post(CHAT, json=body) for body in (asked, filled)]
+            unknown = await client.post(CHAT, json=asked | {"use_context": "fun"})
+            return read, again, refused, unknown
+
+    read, again, refused, unknown = asyncio.run(work())
+    for response in (read, again):
+        reading = response.json()["data"][0]["faces"][0]["reading"]
+        assert not {"expression", "confidence", "abstain", "evidence"} & set(reading)
+        assert reading["age"]["mean"] > 0
+    assert [response.status_code for response in refused] == [403, 403]
+    assert unknown.status_code == 400

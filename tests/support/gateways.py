@@ -15,7 +15,6 @@ from facellm.detection import CascadeDetector
 from facellm.errors import FaceLLMError
 from facellm.images import load_image
 from facellm.labels import QUERIES
-from facellm.serve.doorkeepers import OpenPolicy
 from facellm.serve.engines import Piece
 from facellm.serve.gateway.app import new_app
 from facellm.serve.gateway.failures import ApiError
@@ -49,6 +48,28 @@ class OpenGuard:
 
     async def clip(self, data):
         raise ApiError(415, "unsupported_video", "no clips in this test")
+
+
+class OpenPolicy:
+    """Refuses nothing."""
+
+    def __init__(self, use_context):
+        self.use_context = use_context
+
+    def check_context(self, requested):
+        return requested or self.use_context
+
+    def check_question(self, texts, context):
+        return None
+
+    def before(self, texts):
+        return None
+
+    def after(self, text):
+        return None
+
+    def emotions_allowed(self, context):
+        return True
 
 
 class ScriptedEngine:

