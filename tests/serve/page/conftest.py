@@ -32,10 +32,12 @@ def gateway():
         pytest.importorskip(name, reason=f"optional: {name} is not installed")
     from gateways import new_house, serving_house
 
-    from facellm.serve.doorkeepers import new_guard
+    from facellm.serve.doorkeepers import new_guard, new_policy
     from facellm.serve.local_engine import LocalEngine
 
-    house = new_house(SHIPPED, LocalEngine(None), new_guard(), deadline=60.0)
+    house = new_house(
+        SHIPPED, LocalEngine(None), new_guard(), new_policy("personal"), deadline=60.0
+    )
     with serving_house(house) as url:
         yield SimpleNamespace(url=f"{url}/", house=house)
 

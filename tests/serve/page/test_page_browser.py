@@ -106,11 +106,13 @@ def test_two_faces_are_asked_about_together_or_one_alone(visit, two_faces):
     assert page.locator(".answer").all_inner_texts() == [both]
 
 
-def test_what_the_model_declines_is_an_answer(visit, photo):
+def test_a_question_out_of_bounds_is_declined_and_so_marked(visit, photo):
     page = visit()
     open_picture(page, photo)
-    assert "I do not judge" in ask(page, "What is her ethnicity?")
+    assert "I do not read race" in ask(page, "What is her ethnicity?")
+    assert "does not answer this kind of question" in page.inner_text(".end")
     assert page.locator(".failed").count() == 0
+    assert "years old" in ask(page, "How old does she look?")
 
 
 def test_a_refusal_of_the_server_is_told_in_words(visit, photo):
@@ -121,16 +123,6 @@ def test_a_refusal_of_the_server_is_told_in_words(visit, photo):
     assert ask(page, "Is she happy?") == f"The server declined this. The server says: {message}"
     assert page.input_value("#question") == ""  # asking again would not help
     page.seen.faults.clear()
-
-
-def test_an_answer_that_the_policy_ends_says_so(visit, photo):
-    page = visit()
-    open_picture(page, photo)
-    event = '{"choices": [{"delta": {"content": "No."}, "finish_reason": "content_filter"}]}'
-    body = f"data: {event}\n\ndata: [DONE]\n\n"
-    page.route("**/v1/chat/completions", lambda route: route.fulfill(body=body))
-    assert ask(page, "Who is she?") == "No."
-    assert "does not answer" in page.locator(".end").inner_text()
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff\xe0 no picture", b"#!/bin/sh\n"])

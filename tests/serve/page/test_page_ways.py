@@ -6,7 +6,7 @@ import re
 from page_steps import ask, open_picture, until
 from PIL import Image
 
-from facellm.serve.doorkeepers import OpenPolicy
+from facellm.serve.doorkeepers import new_policy
 from facellm.serve.gateway.keys import Keys
 
 TRANSFER = """([kind, data, name]) => {
@@ -187,11 +187,7 @@ def test_a_key_is_asked_for_and_kept_in_memory_only(visit, gateway, photo):
 
 
 def test_expressions_that_may_not_be_told_are_left_out(visit, gateway, photo):
-    class Silent(OpenPolicy):
-        def emotions_allowed(self, context):
-            return False
-
-    usual, gateway.house.policy = gateway.house.policy, Silent("workplace")
+    usual, gateway.house.policy = gateway.house.policy, new_policy("workplace")
     try:
         page = visit()
         open_picture(page, photo)
