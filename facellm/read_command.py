@@ -28,6 +28,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facellm.adapter_labels import add_adapter_argument, check_adapter_folder
 from facellm.baseline import Baseline
 from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.engine_names import AUTO, add_engine_argument
@@ -53,6 +54,7 @@ EXAMPLES = """\
   facellm read clip.webm --fps all -o all.csv  every frame
   facellm read shots/ --frames 25 -o clip.csv  the folder is one clip of 25 pictures a second
   facellm read me/ --baseline me.json          relative to this person's own neutral
+  facellm read faces/ --adapter adapter/ -o a.csv  columns of your own labels, see adapt
   facellm read shots/ --engine torch           the model itself, not its faster quantised copy
 """
 
@@ -106,6 +108,7 @@ def new_read_parser() -> argparse.ArgumentParser:
     )
     add_clip_arguments(parser)
     add_engine_argument(parser, AUTO)
+    add_adapter_argument(parser)
     return parser
 
 
@@ -143,7 +146,8 @@ def main(argv: list[str]) -> int:
     args = new_read_parser().parse_intermixed_args(argv)
     check_arguments(args)
     files, left_out = find_pictures(args.paths, as_clips=args.frames is not None)
-    assistant = load_assistant(args.model, args.engine)
+    assistant = load_assistant(args.model, args.engine, adapter=args.adapter)
+    args.added = assistant.added_columns
     if args.baseline is not None:
         args.baseline.check_weights(weight_digests_of(assistant))
     if args.out is None:
@@ -162,6 +166,7 @@ def check_arguments(args: argparse.Namespace) -> None:
     """Refuse what would fail later, before anything heavy is imported."""
     args.baseline = None if args.baseline is None else Baseline.load(args.baseline)
     check_model_folder(args.model)
+    check_adapter_folder(args.adapter)
     if args.batch < 1:
         raise FaceLLMError(f"--batch {args.batch}: must be at least 1")
     if not 0 <= args.fps <= FASTEST:
@@ -182,9 +187,7 @@ def check_arguments(args: argparse.Namespace) -> None:
 
 def weight_digests_of(assistant: FaceAssistant) -> dict[str, str]:
     """File -> SHA-256 of the weights in use."""
-    from facellm.checkpoint import weight_digests
-
-    return weight_digests(assistant.checkpoint.folder)
+    return assistant.checkpoint.digests()
 
 
 def options_of(args: argparse.Namespace) -> ReadOptions:
@@ -255,6 +258,7 @@ def run_record(
         **{name: getattr(args, name) for name in asked},
         "baseline": None if args.baseline is None else args.baseline.name,
         "engine": assistant.engine.name,
+        "adapter": assistant.checkpoint.adapter,
     }
 
 
@@ -274,6 +278,7 @@ def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Ta
         clip_record,
         manifest,
         manifest_path,
+        with_adapter,
         with_baseline,
         with_engine,
     )
@@ -286,7 +291,7 @@ def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Ta
         tally.counts(),
         crops=args.crops,
     )
-    record = with_engine(record, assistant.engine)
+    record = with_adapter(with_engine(record, assistant.engine), assistant.engine)
     if tally.clip_facts:
         record = clip_record(record, tally.clip_facts, args.fps, args.smooth)
     if args.baseline is not None:
