@@ -37,7 +37,7 @@ EXAMPLES = """\
   facellm doctor
   facellm doctor --json                        the same for a bug report
   facellm doctor --model my-weights/
-  facellm doctor --adapter adapter/            whether it fits the weights
+  facellm doctor --model my-weights/ --adapter adapter/
 """
 
 

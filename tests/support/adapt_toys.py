@@ -1,14 +1,16 @@
-"""Made-up pictures and a table of them: a label that brightness decides, and ages of no meaning."""
+"""Made-up pictures and a table of them: hair that brightness decides, and ages of no meaning."""
 
 import csv
 
 import numpy as np
 from PIL import Image
 
+from facellm.refine import whole_picture_face
 
-def write_faces(folder, count=60, *, columns=("tone",), subjects=0, seed=0):
-    """``folder/my.csv`` and its pictures; ``tone`` is dark or light, ``age`` is drawn."""
-    rng = np.random.default_rng(seed)
+
+def write_faces(folder, count=60, *, columns=("hair",), name="my.csv", subjects=0):
+    """A table and its pictures; ``hair`` is long where a picture is light, ``age`` drawn."""
+    rng = np.random.default_rng(0)
     (folder / "pics").mkdir(parents=True, exist_ok=True)
     rows = []
     for number in range(count):
@@ -16,15 +18,15 @@ def write_faces(folder, count=60, *, columns=("tone",), subjects=0, seed=0):
         level = rng.integers(150, 240) if light else rng.integers(10, 90)
         noise = rng.integers(-10, 10, (48, 48, 3))
         pixels = np.clip(level + noise, 0, 255).astype(np.uint8)
-        name = f"pics/{number:03d}.png"
-        Image.fromarray(pixels).save(folder / name)
+        picture = f"pics/{number:03d}.png"
+        Image.fromarray(pixels).save(folder / picture)
         values = {
-            "tone": "light" if light else "dark",
+            "hair": "long" if light else "short",
             "age": int(rng.integers(20, 60)),
             "subject": f"s{number % subjects}" if subjects else "",
         }
-        rows.append({"image": name, **{column: values[column] for column in columns}})
-    return write_table(folder / "my.csv", rows)
+        rows.append({"image": picture, **{column: values[column] for column in columns}})
+    return write_table(folder / name, rows)
 
 
 def write_table(path, rows):
@@ -34,3 +36,13 @@ def write_table(path, rows):
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+class WholeFace:
+    """A detector that takes every picture for one face crop."""
+
+    def __init__(self, net):
+        self.net = net
+
+    def detect(self, pixels):
+        return [whole_picture_face(pixels, self.net)]

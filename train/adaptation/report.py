@@ -25,8 +25,12 @@ def verdict(record: dict[str, Any]) -> str:
         low, high = -high, -low
     against = "the base rate" if "base_rate" in record else "the unadapted model"
     if low > 0:
-        return f"{GAIN}: {name} is beyond {against}, interval and all"
-    return f"{WORSE} than {against}" if high < 0 else f"{NO_GAIN}, held against {against}"
+        return f"{GAIN}: {name} {shown(found)} against {against}"
+    return (
+        f"{WORSE}: {name} {shown(found)} against {against}"
+        if high < 0
+        else f"{NO_GAIN}: {name} {shown(found)} against {against}"
+    )
 
 
 def report_text(report: dict[str, Any]) -> str:
