@@ -80,7 +80,7 @@ def main(argv: list[str]) -> int:
             print(line, file=sys.stderr)
 
     cache = default_cache() if "FACELLM_CACHE" in os.environ or default_cache().is_dir() else None
-    run = AdaptRun(table, args.out, args.crops, args.seed, cache, args.quiet, tell)
+    run = AdaptRun(table, args.out.resolve(), args.crops, args.seed, cache, args.quiet, tell)
     report = adapt(assistant, run)
     for where, reason in table.problems:
         tell(f"left out: {where}: {reason}")

@@ -35,7 +35,7 @@ from facellm.labels import QUERY_INDEX
 from ..adapters import inject_lora, save_adapter
 from ..run_sections import LoraSettings
 from .faces import SeenFaces, see_faces
-from .learning import Learned, Plan, Targets, calibrated, learn, said_of
+from .learning import Learned, Lessons, Plan, Targets, calibrated, learn, said_of
 from .report import report_text, verdict
 from .scoring import label_record, largest_change, old_tasks, read_shares
 from .table import FaceTable, query_of
@@ -181,8 +181,8 @@ def taught(
     mirror = not any(side in names.lower() for side in SIDES)
     plan = Plan(seed=run.seed, mirror=mirror)
     reader = LabelReader(model, checkpoint.processor, labels)
-    rows = (faces.rows("train"), faces.rows("valid"))
-    return reader, learn(reader, faces.visual, targets, rows, plan, run.tell)
+    lessons = Lessons(faces.visual, targets, faces.rows("train"), faces.rows("valid"))
+    return reader, learn(reader, lessons, plan, run.tell)
 
 
 def base_readings(

@@ -66,11 +66,26 @@ class Learned:
     best: int
 
 
+@dataclass(frozen=True)
+class Lessons:
+    """What is learned from.
+
+    Attributes:
+        visual: (N, 2, P, D) visual tokens, as they are and mirrored.
+        targets: (N, K) of every label.
+        train: Faces to learn from.
+        valid: Faces to choose by.
+    """
+
+    visual: Tensor
+    targets: Targets
+    train: NDArray[np.int64]
+    valid: NDArray[np.int64]
+
+
 def learn(
     reader: LabelReader,
-    visual: Tensor,
-    targets: Targets,
-    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
+    lessons: Lessons,
     plan: Plan,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Learned:
@@ -78,13 +93,11 @@ def learn(
 
     Args:
         reader: Its model has adapters; they alone learn.
-        visual: (N, 2, P, D).
-        targets: Of every label.
-        rows: Training and validation faces.
+        lessons: Faces and targets.
         plan: How.
         tell: Called with a line after each epoch.
     """
-    train, valid = rows
+    visual, train, valid = lessons.visual, lessons.train, lessons.valid
     weights = [w for name, w in reader.model.named_parameters() if ".lora_" in name]
     torch.manual_seed(plan.seed)
     order = torch.Generator().manual_seed(plan.seed)
@@ -93,7 +106,7 @@ def learn(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, plan.rate, total_steps=epochs * steps, pct_start=0.2
     )
-    wanted = [torch.from_numpy(target).to(visual.device) for target in targets]
+    wanted = [torch.from_numpy(target).to(visual.device) for target in lessons.targets]
     losses: list[float] = []
     kept = [w.detach().clone() for w in weights]
     for epoch in range(epochs):
