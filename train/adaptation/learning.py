@@ -26,8 +26,8 @@ PASSES, FEWEST_EPOCHS, MOST_EPOCHS = 6000, 6, 20  # passes of faces that a train
 BATCH = 16
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 ROUNDING = 1e-6  # nats that float32 may make of nothing
-# Hardly below 1: a handful of validation faces that are all right asks for certainty.
-TEMPERATURES = np.geomspace(0.8, 8.0, 61)
+# Not below 1: a handful of validation faces that are all right would ask for certainty.
+TEMPERATURES = np.geomspace(1.0, 8.0, 61)
 
 
 @dataclass(frozen=True)
