@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from facellm.adapted_engine import AdaptedEngine, with_adapter
 from facellm.checkpoint import Checkpoint, load_checkpoint
 from facellm.context import reading_text
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
@@ -86,6 +88,7 @@ class FaceAssistant:
         path: str | Path | None = None,
         detector: FaceDetector | None = None,
         engine: str | None = None,
+        adapter: str | Path | None = None,
     ) -> FaceAssistant:
         """Load weights from a folder, or those shipped with the package.
 
@@ -94,14 +97,25 @@ class FaceAssistant:
             detector: Finds faces; the default where None.
             engine: What takes the readings: ``torch``, ``openvino``, or ``auto``, the fastest one
                 that is there (``facellm.engine``); None is ``FACELLM_ENGINE``, else ``auto``.
+            adapter: Folder that ``facellm adapt`` wrote, read besides.
 
         Raises:
             FaceLLMError: If the folder is not a checkpoint of this version, or an engine asked for
-                by name cannot be used.
+                by name cannot be used, or the adapter is of other weights.
         """
         name = check_engine(engine or usual_engine())  # before the weights are loaded
         checkpoint = load_checkpoint(path)
-        return cls(checkpoint, detector, choose_engine(checkpoint, name))
+        chosen = choose_engine(checkpoint, name)
+        if adapter is not None:
+            chosen = with_adapter(chosen, checkpoint, Path(adapter))
+            facts = chosen.facts
+            checkpoint = replace(checkpoint, adapter=(facts.name, facts.digest))
+        return cls(checkpoint, detector, chosen)
+
+    @property
+    def added_columns(self) -> tuple[str, ...]:
+        """Table columns that an adapter brings (``hair.long``); none without one."""
+        return self.engine.facts.columns() if isinstance(self.engine, AdaptedEngine) else ()
 
     def ask(self, image: Picture, question: str | None = None, *, crops: bool = False) -> Answer:
         """Answer a question about the faces of a picture.

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from facellm.assistant import FaceAssistant
 from facellm.baseline import Baseline
-from facellm.checkpoint import weight_digests
 from facellm.context import reading_text
 from facellm.conversation import FacePart
 from facellm.errors import FaceLLMError
@@ -49,7 +48,7 @@ class CalibratedAssistant(FaceAssistant):
         self, assistant: FaceAssistant, baseline: Baseline, picture: str = "picture"
     ) -> None:
         super().__init__(assistant.checkpoint, assistant.detector, assistant.engine)
-        baseline.check_weights(weight_digests(assistant.checkpoint.folder))
+        baseline.check_weights(assistant.checkpoint.digests())
         self.baseline, self.picture = baseline, picture
 
     def _read(
