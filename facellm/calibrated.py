@@ -70,12 +70,14 @@ class CalibratedAssistant(FaceAssistant):
             ],
         )
 
-    def reply(self, prompt: dict[str, Tensor], written: list[int]) -> Iterator[str]:
+    def reply(
+        self, prompt: dict[str, Tensor], written: list[int], intent: str | None = None
+    ) -> Iterator[str]:
         """As ``FaceAssistant.reply``; what z-scores are held against is put right.
 
         The language model learned to say "against neutral faces" and cannot know of a baseline.
         """
-        return replaced(super().reply(prompt, written), AGAINST_ALL, AGAINST_OWN)
+        return replaced(super().reply(prompt, written, intent), AGAINST_ALL, AGAINST_OWN)
 
 
 def relative(reading: Reading, baseline: Baseline, calibration: Calibration) -> Reading:

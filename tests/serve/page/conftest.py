@@ -42,9 +42,13 @@ def gateway():
         yield SimpleNamespace(url=f"{url}/", house=house)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A headless Chromium."""
+    """A headless Chromium.
+
+    Ended with its module: while playwright's synchronous interface is open an event loop runs in
+    this thread, and no other test here could run one of its own.
+    """
     reason = "optional: playwright is not installed"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
     if CHROMIUM is None:
