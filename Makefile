@@ -25,7 +25,7 @@ ASTRONAUT := .cache/astronaut.png
 export IMAGE QUESTION FACELLM_DATA FACELLM_CACHE
 
 .DELETE_ON_ERROR:
-.PHONY: help ask test test-core check bench figures teacher-landmarks train-default clean
+.PHONY: help ask serve-cpu serve-gpu test test-core check bench figures teacher-landmarks train-default clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -43,7 +43,7 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.core
-	$(PIP) install -q -e '.[build,train,deepspeed,eval,reasoner,clip,engine,quantize,ray,test]'
+	$(PIP) install -q -e '.[build,train,deepspeed,eval,reasoner,clip,engine,quantize,serve,ray,test]'
 # Its own dependencies would bring torchvision, which breaks transformers beside a CPU torch.
 	$(PIP) install -q --no-deps open_clip_torch
 	@touch $@
@@ -60,6 +60,13 @@ ask: $(VENV)/.core $(if $(IMAGE),,$(ASTRONAUT))
 $(ASTRONAUT): | $(VENV)/.core
 	@mkdir -p $(@D)
 	@$(PY) -c 'import sys, skimage; skimage.io.imsave(sys.argv[1], skimage.data.astronaut())' $@
+
+# vLLM needs an environment of its own; after a break the same command goes on where it stopped.
+serve-cpu: $(VENV)/.core
+	$(PY) -m facellm.serve.setup_environment $(if $(TORCH_INDEX),--torch-index $(TORCH_INDEX))
+
+serve-gpu: $(VENV)/.core
+	$(PY) -m facellm.serve.setup_environment --gpu
 
 # --- checking -------------------------------------------------------------------------------------
 
@@ -194,5 +201,5 @@ $(STAGES)/14-engine: $(STAGES)/13-calibrate
 	$(stamp)
 
 clean:
-	rm -rf $(VENV) $(TEACHER) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TEACHER) .venv-serve build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -35,6 +35,7 @@ from .figure_regions import region_figures
 from .figure_text import description_figures, wording_figures
 from .figure_units import pose_figures, real_unit_figures, rig_figures
 from .held_out import HeldOut
+from .marked_text import replace_marked
 
 FAMILIES: dict[str, Callable[[HeldOut], Findings]] = {
     "expression": expression_figures,
@@ -103,15 +104,10 @@ def write_card(path: Path, families: dict[str, Any]) -> None:
     Raises:
         FaceLLMError: If the card does not hold both marks, in this order.
     """
-    text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(CARD_MARKS[0])
-    _, end, after = rest.partition(CARD_MARKS[1])
-    if not begin or not end:
-        raise FaceLLMError(f"{path}: no {CARD_MARKS[0]} ... {CARD_MARKS[1]} in this file")
     records = [record for name in families for record in families[name]["figures"]]
     notes = [f"- {r['name']}: {r['note']}" for r in records if r["note"]]
     body = "\n".join([table(records), "", *notes])
-    path.write_text(f"{before}{begin}\n{body}\n{end}{after}", encoding="utf-8")
+    replace_marked(path, CARD_MARKS, body)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -62,6 +62,13 @@ def share(hits: ArrayLike) -> Estimate:
     return Estimate(count / n if n else math.nan, *wilson(count, n), n)
 
 
+def resample_counts(rng: np.random.Generator, n: int, size: int) -> Floats:
+    """How often each of n rows is drawn in ``size`` bootstrap resamples, (size, n)."""
+    # Drawing rows and counting them takes a fifth of the time of ``rng.multinomial``.
+    drawn = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
+    return np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+
+
 def estimate(
     statistic: Statistic, n: int, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Estimate:
@@ -79,12 +86,8 @@ def estimate(
     if n < 1:
         raise ValueError("a statistic needs at least one row, got 0")
     rng = np.random.default_rng(seed)
-    drawn: list[Floats] = []
-    for start in range(0, resamples, CHUNK):
-        size = min(CHUNK, resamples - start)
-        weights = rng.multinomial(n, np.full(n, 1 / n), size=size).astype(np.float64)
-        drawn.append(statistic(weights))
-    values = np.concatenate(drawn)
+    sizes = (min(CHUNK, resamples - start) for start in range(0, resamples, CHUNK))
+    values = np.concatenate([statistic(resample_counts(rng, n, size)) for size in sizes])
     values = values[np.isfinite(values)]
     low, high = np.percentile(values, (2.5, 97.5)) if len(values) else (math.nan, math.nan)
     return Estimate(float(statistic(np.ones((1, n)))[0]), float(low), float(high), n)

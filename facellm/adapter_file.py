@@ -22,6 +22,8 @@ ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetens
 ADAPTER_FILES = (ADAPTER_CONFIG, ADAPTER_WEIGHTS)
 BASE_DIGEST, BASE_NAME = "base_sha256", "base_name"  # keys of the metadata
 PEFT_PREFIX = "base_model.model."  # of every tensor's name in the file
+LANGUAGE = "language_model."  # of the language model's tensors in a checkpoint
+TABLES = ("embed_tokens.weight", "lm_head.weight")  # its token tables
 
 
 def language_digest(model: FaceLLMForConditionalGeneration) -> str:
@@ -39,10 +41,39 @@ def language_digest(model: FaceLLMForConditionalGeneration) -> str:
     for name, weight in sorted(plain_names(model.language_model).items()):
         if id(weight) in tables:
             continue
-        found.update(name.encode())
-        values = weight.detach().to(torch.bfloat16).cpu().contiguous()
-        found.update(values.view(torch.uint8).numpy().data)
+        add_tensor(found, name, weight)
     return found.hexdigest()
+
+
+def folder_language_digest(folder: Path) -> str:
+    """``language_digest`` of the weights in a folder, read tensor by tensor.
+
+    Raises:
+        FaceLLMError: If the folder holds no ``model*.safetensors``, or a damaged one.
+    """
+    places: dict[str, Path] = {}
+    try:
+        for file in sorted(folder.glob("model*.safetensors")):
+            with safe_open(file, framework="pt") as held:
+                places |= dict.fromkeys(held.keys(), file)
+        found = hashlib.sha256()
+        for name in sorted(name for name in places if name.startswith(LANGUAGE)):
+            if name.endswith(TABLES):
+                continue
+            with safe_open(places[name], framework="pt") as held:
+                add_tensor(found, name.removeprefix(LANGUAGE), held.get_tensor(name))
+    except (SafetensorError, OSError) as error:
+        raise FaceLLMError(f"{folder}: weights cannot be read: {error}") from error
+    if not places:
+        raise FaceLLMError(f"{folder}: no model*.safetensors")
+    return found.hexdigest()
+
+
+def add_tensor(digest: hashlib._Hash, name: str, weight: Tensor) -> None:
+    """Hash a name and bfloat16 values."""
+    digest.update(name.encode())
+    values = weight.detach().to(torch.bfloat16).cpu().contiguous()
+    digest.update(values.view(torch.uint8).numpy().data)
 
 
 def plain_names(module: nn.Module) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from facellm.errors import FaceLLMError
 
@@ -44,7 +44,17 @@ _ORIENTATION: dict[int, Turn] = {  # EXIF's number
     8: (True, True, False),
 }
 _EXIF_ORIENTATION = 0x0112
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+# What damaged files were seen to raise inside of Pillow.
+_DECODE_ERRORS = (
+    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
+    NotImplementedError, IndexError, TypeError, KeyError, OverflowError,
+)  # fmt: skip
+# Kinds that people keep photographs in. Pillow knows forty more, which nobody hardens; one of them
+# (EPS) starts another program.
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "TGA", "ICO", "JPEG2000"),
+    *(("AVIF",) if features.check("avif") else ()),
+)
 
 
 def load_image(source: str | Path | bytes | Image.Image | NDArray[Any]) -> Rgb:
@@ -86,7 +96,7 @@ def _open(file: Path | io.BytesIO, name: str, size: int) -> Rgb:
         # PIL warns from 89 megapixels on; our own bound is checked right after opening.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file) as picture:
+            with Image.open(file, formats=FORMATS) as picture:
                 return _decode(picture, name)
     except Image.DecompressionBombError as error:
         raise FaceLLMError(f"{name}: more than {MAX_PIXELS:,} pixels ({error})") from error

@@ -46,5 +46,12 @@ def stored_face(data: PreparedSet, row: int) -> Face:
     if points is not None:
         landmarks = Landmarks(points.astype(np.float32))
         return Face(landmarks.box, landmarks, 1.0)
-    x, y, half = data.side / 2, data.side * GUESS_CENTER, data.side * GUESS_SIDE / CROP_MARGIN / 2
+    return guessed_face(data.side, data.side)
+
+
+def guessed_face(width: int, height: int) -> Face:
+    """The fixed square's box in a picture that one face fills, where no landmarks are found."""
+    side = min(width, height)
+    x, y = width / 2, height / 2 + side * (GUESS_CENTER - 0.5)
+    half = side * GUESS_SIDE / CROP_MARGIN / 2
     return Face(BoundingBox(x - half, y - half, x + half, y + half), None, 0.0)

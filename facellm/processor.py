@@ -23,13 +23,14 @@ from torch import Tensor
 from transformers import AutoProcessor
 from transformers.processing_utils import ProcessorMixin
 
+from facellm.answer_words import AnswerWords, answer_text
 from facellm.config import FaceLLMConfig
-from facellm.context import WORD_NEEDS, untrue_words
+from facellm.context import COUNT_WORDS, WORD_NEEDS, untrue_words
 from facellm.conversation import Conversation, FacePart, Turn
 from facellm.errors import FaceLLMError
 from facellm.face import Square, crop_image
 from facellm.labels import IMAGE_TOKEN, INTENT_TOKENS, INTENTS, QUERIES, reserved_tokens
-from facellm.pointers import is_pointer, render
+from facellm.pointers import is_pointer
 
 IGNORE_INDEX = -100
 Landmarker = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
@@ -68,7 +69,7 @@ class FaceLLMProcessor(ProcessorMixin):
         # A word a tokenizer cuts in pieces cannot be held back by one id and is left out.
         pieces = {
             word: self.tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
-            for word in WORD_NEEDS
+            for word in (*WORD_NEEDS, *COUNT_WORDS)
         }
         self.word_ids = {word: ids[0] for word, ids in pieces.items() if len(ids) == 1}
 
@@ -96,6 +97,10 @@ class FaceLLMProcessor(ProcessorMixin):
         words = [self.word_ids[w] for w in untrue_words(text, asked) if w in self.word_ids]
         missing = self.value_ids[~torch.isin(self.value_ids, input_ids)]
         return torch.cat((missing, torch.tensor(words, dtype=missing.dtype)))
+
+    def intent_choices(self, intent: str | None) -> Tensor:
+        """(1,) id of an intent by its name, or (I,) those of all of them."""
+        return self.intent_ids if intent is None else self.intent_ids[[INTENTS.index(intent)]]
 
     @property
     def crop_size(self) -> int:
@@ -178,11 +183,14 @@ class FaceLLMProcessor(ProcessorMixin):
             messages, chat_template=template, tokenize=False, add_generation_prompt=not complete
         )
 
+    def text_ids(self, text: str) -> list[int]:
+        """Token ids of a prompt as it is written, one ``<face>`` per face."""
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
     def encode(self, text: str) -> list[int]:
         """Token ids of a prompt; each ``<face>`` becomes P placeholders."""
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         expanded: list[int] = []
-        for index in ids:
+        for index in self.text_ids(text):
             expanded += [index] * (self.n_patches if index == self.image_token_id else 1)
         return expanded
 
@@ -219,32 +227,22 @@ class FaceLLMProcessor(ProcessorMixin):
         return labels
 
     def answer_text(self, ids: Sequence[int]) -> str:
-        """Words of an answer: its pointers rendered, control tokens (the intent) left out."""
-        return render(self.tokenizer.decode(ids, skip_special_tokens=False))
+        """Words of an answer (``answer_words.answer_text``)."""
+        return answer_text(self.tokenizer, ids)
 
     def answer_pieces(self, tokens: Iterable[int], written: list[int]) -> Iterator[str]:
-        """Words of an answer as they become certain; joined they are the answer's text.
-
-        Bytes are held back until the character they belong to is whole: the decoder changes its
-        mind about a run of bytes as long as it lasts.
+        """Words of an answer as they become certain (``AnswerWords``); joined they are its text.
 
         Args:
             tokens: Ids as they are written.
             written: Every id taken from ``tokens`` is appended here.
         """
-        said = ""
+        words = AnswerWords(self.tokenizer, written)
         for token in tokens:
-            written.append(token)
-            text = self.answer_text(written)
-            is_byte = self.tokenizer.convert_ids_to_tokens(token).startswith("<0x")
-            if is_byte or text.endswith("\ufffd") or not text.startswith(said):
-                continue
-            if text != said:
-                yield text[len(said) :]
-            said = text
-        text = self.answer_text(written)
-        if text != said and text.startswith(said):
-            yield text[len(said) :]
+            if piece := words.add(token):
+                yield piece
+        if piece := words.rest():
+            yield piece
 
 
 def template_parts(part: Any) -> list[dict[str, str]]:

@@ -98,3 +98,9 @@ def column_note(name: str) -> ColumnNote:
         filled = {shape for number in FACS for shape in blendshapes_of(number)}
         return ColumnNote("blendshape weight", "0 to 1", RENDERS if name in filled else "")
     return ColumnNote("cannot be filled, always empty", "")
+
+
+def column_record(name: str) -> dict[str, str]:
+    """A column's name and note."""
+    note = column_note(name)
+    return {"name": name, "meaning": note.meaning, "unit": note.unit, "scope": note.scope}

@@ -1,1 +1,1 @@
-"""Serving: the place of the vLLM plugin and the gateway; nothing is served yet."""
+"""Serving: engines that run the model, and the gateway that strangers may talk to."""

@@ -106,12 +106,13 @@ class EncoderBatches:
         """Tensors of one step: pixel_values (B, 3, S, S), landmarks (B, 68, 2) and the labels."""
         rng = np.random.default_rng((self.run.seed, step))
         shares = self.run.shares_at(step)
+        missing = self.run.stretch_at(step)[0].landmarks_missing
         kinds = [
             kind for kind, share in shares.items() for _ in range(round(share * self.run.batch))
         ]
-        return collate([self._sample(kind, rng) for kind in kinds])
+        return collate([self._sample(kind, missing, rng) for kind in kinds])
 
-    def _sample(self, name: str, rng: np.random.Generator):
+    def _sample(self, name: str, missing: float, rng: np.random.Generator):
         draw = getattr(self, f"_draw_{name}")
         picture, points, square, target = draw(rng)
         jitter = JITTERS[name]
@@ -127,7 +128,7 @@ class EncoderBatches:
         if points is not None:
             points = move_points(points, matrix, mirror) / IMAGE_SIZE
             points = points + rng.normal(0, 0.004, points.shape)
-        if rng.random() < 0.12:  # landmarks may be missing at run time
+        if rng.random() < missing:  # as they may be at run time
             points = None
         if mirror and target.gaze is not None:
             target.gaze = target.gaze * np.array([-1.0, 1.0])

@@ -36,7 +36,7 @@ from facellm.vision import ConvHybridTower
 from .batches import EncoderBatches
 from .encoder_config import EncoderRun
 from .encoder_losses import WEIGHTS, TaskLoss, mixup, task_losses
-from .encoder_steps import average_into, learning_rate, parameter_groups
+from .encoder_steps import average_into, hold_back, learning_rate, parameter_groups
 from .evaluate_encoder import evaluate
 from .loop.run_folder import RunFolder, record_of
 from .pretext import Captions, Pretext, read_captions
@@ -227,6 +227,8 @@ class EncoderTraining:
                 )
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
+        if not self.run.stretch_at(self.step)[0].texture:
+            hold_back(self.model.vision_tower.spectrum)
         nn.utils.clip_grad_norm_([*self.model.parameters(), *self.pretext.parameters()], 2.0)
         self.optimizer.step()
         self.step += 1

@@ -14,13 +14,18 @@ from facellm.strict_yaml import read_yaml
 
 from .run_sections import at_least, between_0_and_1
 
+KINDS = ("ferplus", "utkface", "rig", "fake", "mask")
+
 
 @dataclass(frozen=True)
 class Stretch:
-    """Shares of the kinds of pictures in every batch of a stretch of the steps.
+    """Some of the steps: kinds of pictures in every batch, and what learns from them how fast.
 
     Attributes:
         until: Share of all steps at which the stretch ends; the last one's is 1.
+        rate: Its peak learning rate as a share of the run's.
+        landmarks_missing: Share of pictures that come without landmarks.
+        texture: Whether the tower's texture branch learns; until it does, it adds nothing.
         ferplus: Faces with ten taggers' votes.
         utkface: Faces with apparent age and gender.
         rig: Renders with exact units and gaze.
@@ -29,6 +34,9 @@ class Stretch:
     """
 
     until: float
+    rate: float = 1.0
+    landmarks_missing: float = 0.12
+    texture: bool = True
     ferplus: float = 0.0
     utkface: float = 0.0
     rig: float = 0.0
@@ -37,12 +45,15 @@ class Stretch:
 
     def shares(self) -> dict[str, float]:
         """Kind -> share; ``ValueError`` where they do not add up to 1."""
-        shares = {name: share for name, share in asdict(self).items() if name != "until"}
+        shares = {name: getattr(self, name) for name in KINDS}
         if abs(sum(shares.values()) - 1) > 1e-6 or min(shares.values()) < 0:
             raise ValueError(f"shares of a stretch add up to {sum(shares.values()):.3f}, not 1")
         return {name: share for name, share in shares.items() if share}
 
     def __post_init__(self) -> None:
+        for name in ("rate", "landmarks_missing"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)} is not in [0, 1]")
         self.shares()
 
 
@@ -80,7 +91,8 @@ class EncoderRun:
         steps: Optimizer steps.
         batch: Pictures a step.
         lr: Peak learning rate.
-        warmup: Steps of linear warm-up; the rate then falls as a cosine to zero.
+        warmup: Steps of linear warm-up in each stretch; the rate then falls as a cosine to zero at
+            the stretch's end.
         weight_decay: AdamW's, on matrices and kernels only.
         ema: Decay of the averaged weights that are evaluated and kept.
         mixup: Alpha of mixup between expression rows; 0 is off (it slows the first few epochs).
@@ -116,13 +128,20 @@ class EncoderRun:
         if any(not set(stretch.shares()) - set(self.leave_out) for stretch in self.mix):
             raise ValueError(f"leave_out {', '.join(self.leave_out)} leaves a stretch nothing")
 
+    def stretch_at(self, step: int) -> tuple[Stretch, int, int]:
+        """Stretch a step lies in, and the steps at which it begins and ends."""
+        begin = 0
+        for stretch in self.mix:
+            end = round(stretch.until * self.steps)
+            if step < end:
+                break
+            begin = end if stretch is not self.mix[-1] else begin
+        return stretch, begin, end
+
     def shares_at(self, step: int) -> dict[str, float]:
         """Kind -> share of the pictures in the batch of a step, those left out spread over."""
-        past = step / self.steps
-        stretch = next((s for s in self.mix if past < s.until), self.mix[-1])
-        kept = {
-            name: share for name, share in stretch.shares().items() if name not in self.leave_out
-        }
+        shares = self.stretch_at(step)[0].shares()
+        kept = {name: share for name, share in shares.items() if name not in self.leave_out}
         return {name: share / sum(kept.values()) for name, share in kept.items()}
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,9 +11,14 @@ from .encoder_config import EncoderRun
 
 
 def learning_rate(run: EncoderRun, step: int) -> float:
-    """Linear warm-up under a cosine that falls to zero at the last step."""
-    fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / run.steps)))
-    return run.lr * min(1.0, (step + 1) / run.warmup) * fall
+    """Linear warm-up under a cosine that falls to zero, in each stretch anew.
+
+    Source: Loshchilov and Hutter, SGDR, arXiv 1608.03983, equation 5, with a peak a stretch.
+    """
+    stretch, begin, end = run.stretch_at(step)
+    past = step - begin
+    fall = 0.5 * (1 + math.cos(math.pi * min(1.0, past / max(end - begin, 1))))
+    return run.lr * stretch.rate * min(1.0, (past + 1) / run.warmup) * fall
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -34,3 +39,9 @@ def average_into(averaged: nn.Module, model: nn.Module, decay: float) -> None:
                 kept.lerp_(new, 1 - decay)
             else:
                 kept.copy_(new)
+
+
+def hold_back(module: nn.Module | None) -> None:
+    """Take away the gradients of a part, so that the next step leaves it as it is."""
+    for parameter in () if module is None else module.parameters():
+        parameter.grad = None

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from facellm.errors import FaceLLMError
+from facellm.response_cache import Reply, ResponseCache, request_key
 
 from .endpoint_options import EndpointOptions, Usage
-from .response_cache import Reply, ResponseCache, request_key
 
 T = TypeVar("T")
 A = TypeVar("A")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .fingerprints import SIDE, Fingerprints, fingerprint
-from .search import near_pairs
+from facellm.near_duplicates.fingerprints import SIDE, Fingerprints, fingerprint
+from facellm.near_duplicates.search import near_pairs
 
 DOUBLED = 0.05  # share of rows that are copies
 NOISE = 4.0  # grey levels, standard deviation

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facellm.errors import FaceLLMError
+from facellm.near_duplicates.fingerprints import SIDE, Fingerprints, Thumbs, fingerprint
+from facellm.near_duplicates.search import LEAST_LIKENESS
 
-from .fingerprints import SIDE, Fingerprints, Thumbs, fingerprint
 from .groups import duplicate_drops
-from .search import LEAST_LIKENESS
 
 
 class PerceptualDedupe:

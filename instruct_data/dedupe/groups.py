@@ -14,10 +14,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from facellm.errors import FaceLLMError
+from facellm.near_duplicates.fingerprints import Fingerprints
+from facellm.near_duplicates.search import LEAST_LIKENESS, Pairs, near_pairs
 
 from ..corpus.joined import repeated
-from .fingerprints import Fingerprints
-from .search import LEAST_LIKENESS, Pairs, near_pairs
 
 AGAIN = 4  # searches after the first at most
 PRECEDENCE = ("test", "valid", "train")  # whose row stays, first to last

@@ -27,11 +27,11 @@ from PIL import Image, ImageDraw
 
 from facellm.errors import FaceLLMError
 from facellm.folders import check_place, default_data
+from facellm.near_duplicates.fingerprints import Fingerprints, fingerprint
+from facellm.near_duplicates.search import Pairs, near_pairs
 
 from .copies import KINDS, Picture
-from .fingerprints import Fingerprints, fingerprint
 from .groups import drops_of, duplicate_groups
-from .search import Pairs, near_pairs
 
 SETS = ("ferplus", "utkface", "real_vs_stylegan2")
 SHEET_PAIRS = 200

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import example_evals
 import example_sets
 import numpy as np
 import pytest
+from adapt_toys import WholeFace, write_faces
 from clip_files import write_gif, write_video
 from example_commands import (
     PAGES,
@@ -20,6 +22,7 @@ from example_commands import (
     python_blocks,
     split,
 )
+from gateways import new_house, serving_house
 from openai_endpoint import serving
 from PIL import Image
 from train_corpora import face_corpus, face_records
@@ -30,6 +33,7 @@ from facellm.cli import VERBS, main, parser_of
 
 EXAMPLES = all_examples()
 ENDPOINT = "http://localhost:8000/v1"  # of the examples
+GATEWAY = "http://localhost:8000"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +63,9 @@ def folder(photo, tiny_checkpoint, tmp_path_factory):
         half.save(folder / name, quality=92)
     write_gif(folder / "clip.gif", frames, 200)
     shutil.copytree(tiny_checkpoint, folder / "my-weights")
+    write_faces(folder, 70, name="hair.csv")
     (folder / "corpus.yaml").write_text(CORPUS)
+    (folder / "keys.txt").write_text("a-key-of-an-example\n")
     records = [
         r for split in ("train", "valid") for r in face_records(2, source=split, split=split)
     ]
@@ -98,6 +104,24 @@ def sets(folder):
     return folder / "sets"
 
 
+@pytest.fixture(scope="module")
+def gateway(folder):
+    """A server of the toy's weights, for what is asked with ``--server``."""
+    from facellm.serve.local_engine import LocalEngine
+
+    engine = LocalEngine(folder / "my-weights", readings="torch")
+    with serving_house(new_house(folder / "my-weights", engine)) as url:
+        yield url
+
+
+async def stop_at_once(server, sockets=None):
+    """A server that says what it says when it is ready, and listens to nobody."""
+    from facellm.serve.server import greeting
+
+    server.should_exit = True
+    sys.stderr.write(greeting(GATEWAY, bool(server.house.settings.keys)))
+
+
 @pytest.fixture
 def run(folder, toy, monkeypatch, request):
     """``run("facellm ask photo.jpg")`` -> exit code, in the folder, with the toy's weights."""
@@ -111,7 +135,18 @@ def run(folder, toy, monkeypatch, request):
             monkeypatch.chdir(sets)
             monkeypatch.setenv("FACELLM_DATA", str(sets))
             command = example_sets.prepared(command)
+        if example_evals.is_eval(command):
+            monkeypatch.setenv("FACELLM_EVAL", "")
+            example_evals.prepare(command, folder)
         prepare(command)
+        if " --server " in command:
+            command = command.replace(GATEWAY, request.getfixturevalue("gateway"))
+        if command.startswith("facellm serve"):
+            monkeypatch.setattr("facellm.serve.server.Server.startup", stop_at_once)
+        if "hair.csv" in command:  # its pictures are noise, in which no cascade sees a face
+            monkeypatch.setattr(toy, "detector", WholeFace(toy.checkpoint.landmark_net))
+        elif "adapter/" in command and not Path("adapter").exists():
+            assert main(["adapt", "hair.csv", "-o", "adapter", "--crops", "--quiet"]) == 0
         if "me.json" in command:  # a baseline is of one person, and the toy sees several
             monkeypatch.setattr(toy, "detector", FirstFace(toy.detector))
             assert main(["calibrate", "me/", "-o", "me.json", "--quiet"]) == 0

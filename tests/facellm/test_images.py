@@ -1,7 +1,10 @@
 """Any picture in, upright RGB out, or an error in plain words."""
 
+import io
+
 import numpy as np
 import pytest
+from hostile_pictures import cut, flipped, honest, odd, strange
 from PIL import Image
 
 from facellm import images
@@ -168,3 +171,30 @@ def test_an_unusable_file_is_named_with_its_reason(tmp_path, name, reason):
 
 def test_a_one_pixel_picture_is_a_picture():
     assert load_image(np.zeros((1, 1), np.uint8)).shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "DDS", "PCX", "XBM"])
+def test_kinds_nobody_keeps_photographs_in_are_refused(kind):
+    """They are not only of no use: PIL starts another program for one of them."""
+    file = io.BytesIO()
+    Image.new("1" if kind == "XBM" else "RGB", (8, 8)).save(file, kind)
+    with pytest.raises(FaceLLMError, match="of a kind that is not known"):
+        load_image(file.getvalue())
+
+
+def test_hostile_files_are_read_or_refused_in_words():
+    """The corpus the server's guard is tried on, damaged bit by bit too."""
+    seen = {"read": 0, "refused": 0}
+    honest_files = honest()
+    for name, data in honest_files.items():
+        assert load_image(data).dtype == np.uint8, name
+    files = [*(data for _, data in odd().values()), *strange().values()]
+    for data in honest_files.values():
+        files += [*cut(data, 97), *flipped(data, 5, seed=1)]
+    for data in files:
+        try:
+            load_image(data)
+            seen["read"] += 1
+        except FaceLLMError:
+            seen["refused"] += 1
+    assert min(seen.values()) > 20, seen

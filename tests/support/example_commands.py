@@ -11,6 +11,7 @@ from pathlib import Path
 import example_sets
 
 from facellm.cli import USAGE, VERBS, parser_of
+from facellm.eval import eval_command
 from facellm.instruct_data.build_command import subverb_parser
 from facellm.train.train_command import CONSOLIDATE, new_consolidate_parser
 
@@ -69,6 +70,8 @@ def parser_for(words):
     verb, *rest = words
     if verb == "build" and rest and rest[0] in SUBVERBS:
         return subverb_parser(rest[0]), rest[1:]
+    if verb == "eval" and rest and rest[0] in eval_command.SUBVERBS:
+        return eval_command.subverb_parser(rest[0]), rest[1:]
     if verb == "train" and rest[:1] == [CONSOLIDATE]:
         return new_consolidate_parser(), rest[1:]
     return parser_of(verb), rest
@@ -83,6 +86,9 @@ def all_examples():
     for name in SUBVERBS:
         shown = examples_of_help(subverb_parser(name).format_help())
         found += [(f"facellm build {name} --help", command) for command in shown]
+    for name in eval_command.SUBVERBS:
+        shown = examples_of_help(eval_command.subverb_parser(name).format_help())
+        found += [(f"facellm eval {name} --help", command) for command in shown]
     shown = examples_of_help(new_consolidate_parser().format_help())
     found += [(f"facellm train {CONSOLIDATE} --help", command) for command in shown]
     for page in PAGES:

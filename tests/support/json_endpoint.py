@@ -9,8 +9,9 @@ from http_server import QuietHandler, running
 class Endpoint(QuietHandler):
     """Takes one step of ``server.script`` a request; the last one is repeated.
 
-    A step is a text (the answer), a dict (the answer as JSON), a number (an HTTP error) or a
-    function of the request's body that gives one of these.
+    A step is a text (the answer), a dict (the answer as JSON), a number (an HTTP error), a pair (a
+    text and what else its choice holds) or a function of the request's body that gives one of
+    these.
     """
 
     def do_POST(self):
@@ -23,11 +24,13 @@ class Endpoint(QuietHandler):
         if isinstance(step, int):
             self.reply(step, {"error": {"message": f"made-up error {step}"}})
             return
+        step, more = step if isinstance(step, tuple) else (step, {})
         text = json.dumps(step) if isinstance(step, dict) else step
         choice = {
             "index": 0,
             "finish_reason": "stop",
             "message": {"role": "assistant", "content": text},
+            **more,
         }
         usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
         self.reply(

@@ -52,7 +52,7 @@ def small_text_sizes(vocabulary: int) -> dict[str, int]:
     }
 
 
-def save_qwen(folder: Path, *, tied: bool) -> None:
+def save_qwen(folder: Path, *, tied: bool, **wanted: int) -> None:
     """A Qwen2 with a byte-level BPE tokenizer; more embedding rows than tokens, as published."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
@@ -72,7 +72,7 @@ def save_qwen(folder: Path, *, tied: bool) -> None:
         tokenizer_object=words, pad_token="<|endoftext|>", eos_token="<|im_end|>"
     )
     tokenizer.save_pretrained(folder)
-    sizes = small_text_sizes(len(tokenizer) + 37)
+    sizes = small_text_sizes(len(tokenizer) + 37) | wanted
     config = Qwen2Config(**sizes, tie_word_embeddings=tied, initializer_range=0.2)
     Qwen2ForCausalLM(config).save_pretrained(folder)
 

@@ -15,7 +15,7 @@ from facellm.train.encoder import (
 )
 from facellm.train.encoder_config import EncoderRun, Stretch
 from facellm.train.encoder_losses import age_distribution, mixup, task_losses
-from facellm.train.encoder_steps import average_into, learning_rate, parameter_groups
+from facellm.train.encoder_steps import average_into, hold_back, learning_rate, parameter_groups
 
 WIDTH = 20
 MIX = (Stretch(until=1.0, ferplus=1.0),)
@@ -29,6 +29,31 @@ def test_the_rate_rises_then_falls_to_zero():
     assert rates[peak] == pytest.approx(1e-3, rel=0.05)
     assert all(a > b for a, b in itertools.pairwise(rates[100:]))
     assert rates[1000] == pytest.approx(0, abs=1e-12)
+
+
+def test_each_stretch_warms_up_and_falls_to_zero_on_its_own():
+    mix = (Stretch(until=0.4, ferplus=1.0), Stretch(until=1.0, rate=0.5, ferplus=1.0))
+    run = EncoderRun(mix, steps=1000, lr=1e-3, warmup=50)
+    rates = [learning_rate(run, step) for step in range(1000)]
+    assert rates[399] < 1e-7
+    assert rates[400] == pytest.approx(0.5e-3 / 50)
+    assert max(rates[400:]) == pytest.approx(0.5e-3, rel=0.05)
+    assert rates[700] == pytest.approx(0.25e-3)  # half of a cosine
+    assert rates[999] < 1e-7
+
+
+def test_a_part_held_back_stays_as_it_is_whatever_the_decay():
+    model = nn.ModuleDict({"held": nn.Linear(2, 2), "free": nn.Linear(2, 2)})
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.AdamW(parameter_groups(model, 0.5), lr=0.1)
+    for _ in range(2):
+        (model["held"](torch.ones(1, 2)) + model["free"](torch.ones(1, 2))).sum().backward()
+        hold_back(model["held"])
+        optimizer.step()
+        optimizer.zero_grad()
+    moved = {name for name, value in model.state_dict().items() if not value.equal(before[name])}
+    assert moved == {"free.weight", "free.bias"}
+    hold_back(None)
 
 
 def test_norms_and_biases_are_not_decayed():

@@ -23,6 +23,29 @@ def test_the_shipped_config_is_one_and_its_stretches_follow_each_other():
     assert run.shares_at(run.steps) == run.mix[2].shares()
 
 
+def test_a_step_lies_in_one_stretch():
+    run = load_encoder_run(DEFAULT)
+    bounds = [0, *(round(stretch.until * run.steps) for stretch in run.mix)]
+    for stretch, begin, end in zip(run.mix, bounds, bounds[1:], strict=False):
+        assert run.stretch_at(begin) == run.stretch_at(end - 1) == (stretch, begin, end)
+    assert run.stretch_at(run.steps) == run.stretch_at(run.steps - 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("landmarks_missing: 1.5", r"landmarks_missing 1\.5"),
+        ("rate: 7.0", r"rate 7\.0"),
+        ("texture: maybe", "texture"),
+    ],
+)
+def test_a_stretch_out_of_bounds_is_told_by_line(tmp_path, text, said):
+    path = tmp_path / "run.yaml"
+    path.write_text(f"mix:\n  - {{until: 1.0, ferplus: 1.0, {text}}}\n")
+    with pytest.raises(FaceLLMError, match=rf"run\.yaml:2: .*{said}"):
+        load_encoder_run(path)
+
+
 def test_a_kind_left_out_leaves_its_share_to_the_others():
     run = EncoderRun((Stretch(1.0, ferplus=0.5, utkface=0.25, rig=0.25),), leave_out=("ferplus",))
     assert run.shares_at(0) == {"utkface": 0.5, "rig": 0.5}

@@ -9,7 +9,7 @@ from json_endpoint import serving
 from facellm.errors import FaceLLMError
 from facellm.instruct_data.annotate.endpoint import BadReply, Endpoint, Unanswered, parsed
 from facellm.instruct_data.annotate.endpoint_options import EndpointOptions
-from facellm.instruct_data.annotate.response_cache import Reply, ResponseCache, request_key
+from facellm.response_cache import Reply, ResponseCache, request_key
 
 
 def new(server, **options):

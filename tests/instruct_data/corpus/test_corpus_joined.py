@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from facellm.errors import FaceLLMError
 from facellm.instruct_data.corpus.joined import Texts, joined, repeated
-from facellm.instruct_data.dedupe.fingerprints import Fingerprints, let_go
-from facellm.instruct_data.dedupe.search import near_pairs
+from facellm.near_duplicates.fingerprints import Fingerprints, let_go
+from facellm.near_duplicates.search import near_pairs
 
 WORDS = st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size=20)
 

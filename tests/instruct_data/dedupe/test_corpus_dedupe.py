@@ -10,7 +10,7 @@ from facellm.instruct_data.dedupe.bench import dedupe_speed
 from facellm.instruct_data.dedupe.copies import mirrored
 from facellm.instruct_data.dedupe.corpus_dedupe import PerceptualDedupe
 from facellm.instruct_data.dedupe.measure import copy_figures, listed_figures, load
-from facellm.instruct_data.dedupe.search import near_pairs
+from facellm.near_duplicates.search import near_pairs
 
 TABLE = DATA / "ferplus.parquet"
 

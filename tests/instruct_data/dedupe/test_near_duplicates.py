@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 
 from facellm.errors import FaceLLMError
-from facellm.instruct_data.dedupe.alignment import likeness
 from facellm.instruct_data.dedupe.copies import KINDS
-from facellm.instruct_data.dedupe.fingerprints import SIDE, Fingerprints, fingerprint
 from facellm.instruct_data.dedupe.groups import (
     PRECEDENCE,
     drops_of,
     duplicate_drops,
     duplicate_groups,
 )
-from facellm.instruct_data.dedupe.hashing import REACH, WINDOW, HashTables, keys_of, packed
-from facellm.instruct_data.dedupe.search import Pairs, near_pairs
+from facellm.near_duplicates.alignment import likeness
+from facellm.near_duplicates.fingerprints import SIDE, Fingerprints, fingerprint
+from facellm.near_duplicates.hashing import REACH, WINDOW, HashTables, keys_of, packed
+from facellm.near_duplicates.search import Pairs, near_pairs
 
 
 def picture(seed, size=(96, 96)):
@@ -65,7 +65,7 @@ def test_a_picture_of_floats_is_refused():
 
 def test_likeness_is_the_best_correlation_over_windows():
     """Against a plain double loop, for a shift of whole pixels, where the parabola adds little."""
-    from facellm.instruct_data.dedupe.alignment import detail
+    from facellm.near_duplicates.alignment import detail
 
     one = fingerprint(picture(3))
     other = np.roll(one, (1, -2), (0, 1))
@@ -159,7 +159,7 @@ def test_blank_pictures_are_nobodys_duplicates(count):
 
 
 def test_rows_of_an_overfull_key_are_counted_not_hidden(monkeypatch, with_copies):
-    monkeypatch.setattr("facellm.instruct_data.dedupe.search.MOST_IN_KEY", 0)
+    monkeypatch.setattr("facellm.near_duplicates.search.MOST_IN_KEY", 0)
     pairs = near_pairs(with_copies[0])
     assert pairs.skipped > 0
     assert len(pairs) < 40

@@ -1,0 +1,215 @@
+"""A task answered by a model: gather, ask what is not kept yet, score, measure.
+
+Answers go to disk one by one as they come, so a run that is killed loses what was under way and
+nothing else; ``--resume`` asks the rest and ends in the same results, byte for byte. Times are told
+apart from results for that reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from facellm.errors import FaceLLMError
+
+from ..statistics import Estimate
+from .asking import Model, Request, request_of, way_for
+from .floor import floor_rows
+from .gather import Gathered, gather
+from .measures import coverage
+from .sample import FREE, OUTCOMES, UNREADABLE, Answer, Row, Sample, with_pairs
+from .seen import Seen, seen_by
+from .store import AnswerStore, answer_key
+from .task import Metric, Task
+
+BLOCK = 256  # requests handed to a model at once
+Tell = Callable[[str], None]
+
+
+def silent(_: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of a task is run, and how.
+
+    Attributes:
+        task: Which.
+        path: Where its data lie.
+        split: Which split.
+        limit: Most samples; None takes all.
+        ask: Way asked for; empty leaves it to the task.
+    """
+
+    task: Task
+    path: Path
+    split: str
+    limit: int | None = None
+    ask: str = ""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a task took.
+
+    Attributes:
+        seconds: From the first question to the last answer.
+        asked: Questions put to the model; the others were kept.
+        pictures: Pictures or clips of the questions asked.
+    """
+
+    seconds: float
+    asked: int
+    pictures: int
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What came out of one task.
+
+    Attributes:
+        plan: What was run.
+        way: How the model was asked.
+        gathered: The samples.
+        rows: One a sample, in their order.
+        seen: Whether the model has seen the data.
+        timing: How long it took.
+        floor: Rows of the small network on the same samples, or None.
+    """
+
+    plan: Plan
+    way: str
+    gathered: Gathered
+    rows: tuple[Row, ...]
+    seen: Seen
+    timing: Timing
+    floor: tuple[Row, ...] | None = None
+
+    def outcomes(self) -> dict[str, int]:
+        """Outcome -> how many, those that happened, in the order of ``OUTCOMES``."""
+        counts = Counter(row.score.outcome for row in self.rows)
+        return {name: counts[name] for name in OUTCOMES if counts[name]}
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Models that rate answers; never the one under test.
+
+    Attributes:
+        asked: Each with what keeps its verdicts; every one is asked about every answer of a task
+            that wants a judge.
+    """
+
+    asked: Sequence[tuple[Model, AnswerStore]] = ()
+
+    def check(self, model: Model, task: Task) -> None:
+        """Refuse a run without a judge, or with the model as its own.
+
+        Raises:
+            FaceLLMError: Then.
+        """
+        if task.judge is None:
+            return
+        if not self.asked:
+            raise FaceLLMError(f"task {task.name} needs a judge: --judge URL#MODEL")
+        if any(model.digest == judge.digest or model.name == judge.name for judge, _ in self.asked):
+            raise FaceLLMError(f"{model.name} is under test and cannot be its own judge")
+
+
+def run_task(
+    plan: Plan, model: Model, store: AnswerStore, judges: Judges | None = None, tell: Tell = silent
+) -> TaskResult:
+    """Run a task.
+
+    Raises:
+        FaceLLMError: If the data cannot be read, the model cannot be asked the task's way, or no
+            question at all could be put.
+    """
+    task, judges = plan.task, judges or Judges()
+    judges.check(model, task)
+    way = way_for(task, model, plan.ask)
+    gathered = gather(task, plan.path, plan.split, plan.limit)
+    tell(f"{task.name}: {len(gathered.samples)} of {gathered.available} samples, by {way}")
+    start = time.monotonic()
+    found, asked = ask_all(task, model, way, gathered.samples, store)
+    answers = judged(task, gathered.samples, found, judges) if task.judge else found
+    pairs = list(zip(gathered.samples, answers, strict=True))
+    rows = with_pairs([Row.of(one, answer, task.score(one, answer)) for one, answer in pairs])
+    pictures = sum(len(gathered.samples[place].media) for place in asked)
+    timing = Timing(time.monotonic() - start, len(asked), pictures)
+    return TaskResult(plan, way, gathered, rows, seen_by(model, task, plan.split), timing)
+
+
+def ask_all(
+    task: Task, model: Model, way: str, samples: Sequence[Sample], store: AnswerStore
+) -> tuple[list[Answer], list[int]]:
+    """The answer to every sample, kept ones first, and the places that had to be asked."""
+    found: dict[int, Answer] = {}
+    waiting: list[tuple[int, Request, str]] = []
+    for place, sample in enumerate(samples):
+        request = request_of(task, sample, way)
+        try:
+            key = answer_key(model, task, request)
+        except FaceLLMError as error:
+            found[place] = Answer(way, failure=UNREADABLE, detail=str(error))
+            continue
+        held = store.get(key)
+        if held is None:
+            waiting.append((place, request, key))
+        else:
+            found[place] = held
+    for start in range(0, len(waiting), BLOCK):
+        block = waiting[start : start + BLOCK]
+        for index, answer in model.answers([request for _, request, _ in block]):
+            place, _, key = block[index]
+            store.put(key, answer)
+            found[place] = answer
+    missing = [samples[place].id for place in range(len(samples)) if place not in found]
+    if missing:
+        raise FaceLLMError(f"{model.name} gave no answer to {len(missing)}, first {missing[0]!r}")
+    return [found[place] for place in range(len(samples))], [place for place, _, _ in waiting]
+
+
+def judged(
+    task: Task, samples: Sequence[Sample], answers: Sequence[Answer], judges: Judges
+) -> list[Answer]:
+    """Answers with each judge's verdict; an answer that failed is not judged."""
+    verdicts: dict[int, list[str]] = {place: [] for place in range(len(samples))}
+    for judge in judges.asked:
+        for place, verdict in _verdicts(task, samples, answers, judge):
+            verdicts[place].append(verdict)
+    return [replace(answer, verdicts=tuple(verdicts[n])) for n, answer in enumerate(answers)]
+
+
+def _verdicts(
+    task: Task,
+    samples: Sequence[Sample],
+    answers: Sequence[Answer],
+    judge: tuple[Model, AnswerStore],
+) -> Iterator[tuple[int, str]]:
+    """(place, words) of one judge; empty words where the judge failed."""
+    assert task.judge is not None
+    places = [place for place, answer in enumerate(answers) if not answer.failure]
+    asked = [
+        Sample(samples[p].id, samples[p].media, task.judge(samples[p], answers[p])) for p in places
+    ]
+    said, _ = ask_all(task, judge[0], FREE, asked, judge[1])
+    yield from ((place, answer.text) for place, answer in zip(places, said, strict=True))
+
+
+def with_floor(result: TaskResult, folder: Path) -> TaskResult:
+    """The result with the small network's rows beside it, where its task wants them."""
+    plan = result.plan
+    if not plan.task.floor:
+        return result
+    floor = floor_rows(plan.task, plan.path, result.gathered.samples, folder)
+    return replace(result, floor=floor)
+
+
+def measured(task: Task, rows: Sequence[Row]) -> list[tuple[Metric, Estimate]]:
+    """Every metric of a task and its estimate, the share of answered rows last."""
+    return [(metric, metric.measure(rows)) for metric in (*task.metrics, coverage())]

@@ -1,0 +1,1 @@
+"""Figures of scored answers, each with n and a bootstrap 95 % interval: pure functions."""

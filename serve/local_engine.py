@@ -1,0 +1,127 @@
+"""The engine that is always there: the model in this process, in a thread of its own.
+
+Example::
+
+    engine = LocalEngine(None)
+    await engine.start()
+    async for piece in engine.reply(turns, Bounds()): ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facellm.adapter_file import merge_adapter
+from facellm.checkpoint import Checkpoint, load_checkpoint
+from facellm.conversation import FacePart, TextPart, Turn
+from facellm.engine import choose_engine
+from facellm.engine_names import AUTO, check_engine
+from facellm.labels import QUERIES
+
+from .engines import Bounds, EngineDown, Piece
+from .model_thread import ModelThread
+
+CANARY = (Turn("user", (TextPart("Describe the face."),)),)
+
+
+class LocalEngine:
+    """A ``ServingEngine`` over a checkpoint.
+
+    Args:
+        path: Folder of weights; None takes those shipped.
+        adapter: A LoRA adapter that is merged in; None takes the weights as they are.
+        readings: What takes readings, of ``facellm.engine_names.ENGINES``.
+
+    Raises:
+        FaceLLMError: If ``readings`` names no engine.
+    """
+
+    name = "local"
+
+    def __init__(
+        self, path: Path | None, adapter: Path | None = None, readings: str = AUTO
+    ) -> None:
+        self._path, self._adapter, self._readings = path, adapter, check_engine(readings)
+        self.detail = f"torch {torch.__version__}"
+        self._thread: ModelThread | None = None
+
+    async def start(self) -> None:
+        """Load; ``FaceLLMError`` if the weights cannot be."""
+        if self._thread is None:
+            self._thread = await asyncio.to_thread(self._load)
+
+    def _load(self) -> ModelThread:
+        checkpoint = load_checkpoint(self._path)
+        readings = self._readings
+        if self._adapter is not None:
+            model = merge_adapter(checkpoint.model, self._adapter).eval()
+            checkpoint = dataclasses.replace(checkpoint, model=model)
+            readings = "torch"  # the quantised copy does not hold the adapter
+        return self.over(checkpoint, readings)
+
+    def over(self, checkpoint: Checkpoint, readings: str = AUTO) -> ModelThread:
+        """A thread over loaded weights."""
+        reader = choose_engine(checkpoint, readings)
+        self.detail = f"torch {torch.__version__}, readings by {reader.detail}"
+        return ModelThread(checkpoint, reader)
+
+    async def close(self) -> None:
+        """Stop the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.to_thread(thread.close)
+
+    @property
+    def _running(self) -> ModelThread:
+        if self._thread is None:
+            raise EngineDown("the local engine is not started")
+        return self._thread
+
+    async def logprobs(self, faces: Sequence[FacePart]) -> list[NDArray[np.float32]]:
+        """See ``ServingEngine``."""
+        if not faces:
+            return [np.zeros((0, len(query.labels)), np.float32) for query in QUERIES]
+        loop = asyncio.get_running_loop()
+        found: asyncio.Queue[Any] = asyncio.Queue()
+        self._running.read(faces, lambda result: _call(loop, found, result))
+        return _given(await found.get())
+
+    async def reply(self, turns: Sequence[Turn], bounds: Bounds) -> AsyncIterator[Piece]:
+        """See ``ServingEngine``."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Queue[Any] = asyncio.Queue()
+        job = self._running.write(turns, bounds, lambda piece: _call(loop, found, piece))
+        try:
+            while True:
+                piece: Piece = _given(await found.get())
+                yield piece
+                if piece.finish is not None:
+                    return
+        finally:
+            job.cancelled = True
+
+    async def alive(self) -> None:
+        """See ``ServingEngine``."""
+        async for _ in self.reply(CANARY, Bounds(longest=1)):
+            pass
+
+
+def _call(loop: asyncio.AbstractEventLoop, found: asyncio.Queue[Any], result: Any) -> None:
+    """Hand a result from the thread to the loop; a loop that has ended wants none."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(found.put_nowait, result)
+
+
+def _given(result: Any) -> Any:
+    """A result, or the exception that came in its place."""
+    if isinstance(result, BaseException):
+        raise result
+    return result
