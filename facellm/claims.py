@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from facellm.context import COUNT_WORDS
 from facellm.labels import FACS
 
 EXPRESSION_WORDS = {
@@ -29,7 +30,6 @@ EXPRESSION_WORDS = {
     "fear": "fear", "afraid": "fear", "scared": "fear", "fearful": "fear",
     "contempt": "contempt", "contemptuous": "contempt",
 }  # fmt: skip
-COUNT_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 _UNIT_NAMES = re.compile("|".join(rf"\(?{re.escape(u.name)}\)?" for u in FACS.values()))
 _EXPRESSION = re.compile(rf"\b({'|'.join(EXPRESSION_WORDS)})\b", re.I)

@@ -9,7 +9,7 @@ import torch
 from transformers import LogitsProcessor
 
 from facellm.checkpoint import SHIPPED
-from facellm.context import UNIT_WORDS, WORD_NEEDS
+from facellm.context import COUNT_WORDS, UNIT_WORDS, WORD_NEEDS
 from facellm.conversation import Conversation, TextPart, Turn
 from facellm.generation import greedy_tokens
 from facellm.instruct_data import grammar_short
@@ -123,7 +123,9 @@ def test_every_list_of_units_in_a_description_begins_with_a_word_that_can_be_hel
 
 
 def test_the_shipped_vocabulary_holds_every_such_word_in_one_piece():
-    assert set(FaceLLMProcessor.from_pretrained(SHIPPED).word_ids) == set(WORD_NEEDS)
+    held = set(FaceLLMProcessor.from_pretrained(SHIPPED).word_ids)
+    assert set(WORD_NEEDS) <= held
+    assert set(COUNT_WORDS[:6]) <= held  # of more faces than five the words come in pieces
 
 
 def test_it_stops_before_the_end_token(model, processor, make_face):

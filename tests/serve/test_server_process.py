@@ -36,7 +36,7 @@ def alive(pid: int) -> bool:
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-async def until(true: Callable[[], bool], seconds: float = 15) -> None:
+async def until(true: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come to pass"
@@ -94,11 +94,11 @@ def test_a_server_that_cannot_start_is_told_in_its_own_words():
 
 def test_a_server_that_is_never_ready_is_given_up_and_ended():
     async def story() -> None:
-        server = toy("never-ready", patience=Patience(start=1.5, stop=5))
+        server = toy("never-ready", patience=Patience(start=4, stop=5))
         task = asyncio.create_task(server.start())
         await until(lambda: Path(f"{server._socket}.pid").is_file())
         pid = pid_of(server)
-        with pytest.raises(FaceLLMError, match="not ready in 2 s"):
+        with pytest.raises(FaceLLMError, match="not ready in 4 s"):
             await task
         assert not alive(pid)
 
@@ -112,7 +112,7 @@ def test_a_server_that_keeps_ending_stays_down_and_says_so():
         server._command.append("fails")  # from now on it ends at once
         os.kill(pid_of(server), signal.SIGKILL)
         assert server._watcher is not None
-        await asyncio.wait_for(asyncio.shield(server._watcher), 15)
+        await asyncio.wait_for(asyncio.shield(server._watcher), 60)
         assert server.started == 1 + QUICK.restarts
         with pytest.raises(EngineDown, match=r"2 times in a row.*no memory left"):
             server.check()
