@@ -123,7 +123,9 @@ def gather(task: Task, path: Path, split: str, limit: int | None = None) -> Gath
         samples.append(one)
     if not samples:
         reasons = "; ".join(f"{reason}: {n}" for reason, n in rejected.items()) or "no row at all"
-        raise FaceLLMError(f"task {task.name}: {path} holds no sample of split {split} ({reasons})")
+        raise FaceLLMError(
+            f"task {task.name}: {path} holds no sample of split {split} ({reasons}); {needs(task)}"
+        )
     return Gathered(limited(samples, limit), len(samples), dict(rejected), path)
 
 
