@@ -5,6 +5,7 @@ Example: ``band_of(34, (0, 3, 10, 20, 30, 40, 50, 60, 70))`` -> ``"30-39"``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -13,7 +14,7 @@ from facellm.reading import Reading
 
 from ..scoring.age_text import read_age
 from ..statistics import mean_statistic
-from .sample import ANSWERED, FREE, READING, Answer, Row, Sample, Score
+from .sample import ANSWERED, FREE, READING, UNPARSED, Answer, Row, Sample, Score
 from .scorers import label_of, label_scorer, outcome_of, wrong
 from .task import Metric, Scorer
 
@@ -28,6 +29,15 @@ def band_of(years: float, starts: Sequence[int]) -> str:
     """The band of an age; 34.6 is 34, as people say it."""
     place = sum(start <= years for start in starts) - 1
     return bands_of(starts)[max(place, 0)]
+
+
+def bound_in(text: str, starts: Sequence[int]) -> float | None:
+    """An age in the last band of "over 70" or "70+", in the first of "under 3"; else None."""
+    low, high = starts[1], starts[-1]
+    if re.search(rf"\b(?:over|above|(?:more|older) than|at least) {high}\b|\b{high} ?\+", text, re.I):
+        return high
+    below = re.search(rf"\b(?:under|below|(?:less|younger) than) {low}\b", text, re.I)
+    return starts[0] if below else None
 
 
 def band_scorer(starts: Sequence[int]) -> Scorer:
@@ -46,7 +56,11 @@ def band_scorer(starts: Sequence[int]) -> Scorer:
         else:
             parsed = read_age(answer.text, MAX_AGE)
             outcome, years = outcome_of(parsed, answer), parsed.number
-            if outcome != ANSWERED or years is None:
+            if outcome == UNPARSED:
+                years = bound_in(answer.text, starts)
+            elif outcome != ANSWERED:
+                return wrong(sample, outcome)
+            if years is None:
                 return wrong(sample, outcome)
         said = band_of(years, starts)
         return Score(ANSWERED, said, float(said == label_of(sample.target)))
@@ -54,7 +68,7 @@ def band_scorer(starts: Sequence[int]) -> Scorer:
     return score
 
 
-def near_accuracy(starts: Sequence[int], name: str = "accuracy, one band off allowed") -> Metric:
+def near_accuracy(starts: Sequence[int], name: str = "accuracy within one band") -> Metric:
     """Share of rows whose band is the true one or beside it."""
     names = bands_of(starts)
 

@@ -24,7 +24,7 @@ from .measures import has_shares, target_label
 from .sample import Row
 from .task import Metric
 
-NAME = "ECE against the label, after a temperature"
+NAME = "ECE against the label after a temperature"
 HALF, WHOLE = "one half of this split, measured on the other", "the validation split"
 
 

@@ -16,12 +16,7 @@ from facellm.readers.ffpp import FAMILIES
 from facellm.readers.row import FaceRow, Rejection
 from facellm.reading import Reading
 
-from ..harness.measures import (
-    accuracy,
-    area_under_curve,
-    average_recall,
-    equal_error,
-)
+from ..harness.measures import accuracy, area_under_curve, average_recall, equal_error
 from ..harness.media import ALIGNED, FIND, Media
 from ..harness.sample import Row, Sample
 from ..harness.scorers import label_scorer
@@ -60,8 +55,9 @@ def real_vs_stylegan2() -> Task:
         title="FFHQ photographs against StyleGAN2 faces: AUC, balanced accuracy",
         data=Data(
             "real_vs_stylegan2",
-            "FFHQ and StyleGAN2 samples of https://github.com/NVlabs, one parquet file",
+            "FFHQ and StyleGAN2 samples of https://github.com/NVlabs",
             ("real_vs_stylegan2.parquet",),
+            layout="one parquet file with columns image {bytes, path}, fake and group",
             size="1,442 pictures",
         ),
         samples=samples_of("real_vs_stylegan2", picture),
@@ -99,7 +95,7 @@ def against_originals(metric: Metric, method: str) -> Metric:
     def counts(row: Row) -> bool:
         return metric.counts(row) and row.columns["method"] in (ORIGINAL, method)
 
-    return replace(metric, name=f"{metric.name}, {method}", counts=counts)
+    return replace(metric, name=f"{metric.name} on {method}", counts=counts)
 
 
 def ffpp() -> Task:

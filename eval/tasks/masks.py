@@ -42,8 +42,10 @@ def face_mask() -> Task:
         title="Faces with and without a mask: balanced accuracy, AUC (picture size alone gives .7)",
         data=Data(
             "face_mask",
-            "one parquet file with columns image and label (with_mask, without_mask)",
+            "a public repository that copies of it do not name",
             ("face_mask.parquet",),
+            layout="one parquet file with columns image {bytes, path} and label (with_mask, "
+            "without_mask)",
             size="3,380 pictures",
         ),
         samples=samples_of("face_mask", sample),

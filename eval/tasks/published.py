@@ -104,6 +104,7 @@ SUBJECTS = f"{TUNED}; another split of the subjects"
 DISFA = (
     Published("Face-LLaVA-7B, fine-tuned", 0.729, "mean F1", "Facial-R1", SUBJECTS, CITED),
     Published("FMAE-IAT", 0.701, "mean F1", "arXiv 2407.11243", SUBJECTS, ABSTRACT),
+    Published("EmoLA", 0.651, "mean F1", "arXiv 2404.05052", SUBJECTS, CITED),
 )
 BP4D = (
     Published(
@@ -113,6 +114,9 @@ BP4D = (
         "arXiv 2407.11243",
         f"{SUBJECTS}; 12 units, AU23 too",
         ABSTRACT,
+    ),
+    Published(
+        "EmoLA", 0.642, "mean F1", "arXiv 2404.05052", f"{SUBJECTS}; 12 units, AU23 too", CITED
     ),
 )
 FERPLUS = (

@@ -1,8 +1,15 @@
 """Tasks of one label a sample on made-up trees: figures by hand, bad labels, sets missing."""
 
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import task_trees
+from cli_runs import refused
 from face_trees import picture, text
+from PIL import Image
 from task_trees import grey, place_in, run, valid_names
 
 from facellm.cli import main
@@ -10,6 +17,7 @@ from facellm.errors import FaceLLMError
 from facellm.eval.harness import run_command
 from facellm.eval.harness.gather import gather, needs
 from facellm.eval.tasks import TASKS, task_named
+from facellm.labels import split_of
 
 ITEMS = [
     ("happiness", "happiness"),
@@ -38,13 +46,30 @@ def test_faces_of_one_actor_are_drawn_together(tmp_path):
     assert samples[0].cluster is not None
 
 
-@pytest.mark.parametrize("name", [name for name in TASKS if name != "ferplus"])
-def test_a_set_without_its_files_says_which_and_where_to_get_it(name, tmp_path):
+@pytest.mark.parametrize("name", TASKS)
+def test_a_set_without_its_files_says_which_where_to_get_it_and_its_terms(name, tmp_path):
     task = task_named(name)
     with pytest.raises(FaceLLMError) as error:
         gather(task, tmp_path, "valid")
-    assert task.data.where in str(error.value)
-    assert str(tmp_path) in str(error.value)
+    for told in (str(tmp_path), task.data.where, *task.data.described()):
+        assert told in str(error.value)
+
+
+def test_every_task_is_listed_with_its_data_size_figures_and_where_to_get_it(capsys, monkeypatch):
+    monkeypatch.setenv("FACELLM_DATA", "nowhere")
+    assert main(["eval", "tasks", "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [record["name"] for record in records] == list(TASKS)
+    for record in records:
+        assert all(record[key] for key in ("size", "layout", "terms", "where", "metrics", "title"))
+        assert record["found"] is None
+    assert main(["eval", "tasks"]) == 0
+    told = capsys.readouterr().out
+    for record in records:
+        assert all(str(record[key]) in told for key in ("size", "layout", "terms", "where"))
+    assert "accuracy of 5_o_Clock_Shadow ... Young (32)" in told
+    assert "F1 of AU1 ... AU26 (8)" in told
+    assert "say --agreed raer" in told
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -71,6 +96,11 @@ def test_clips_of_students_are_not_read_before_the_agreement_is_said(tmp_path, c
     assert "to faculty alone: say --agreed raer" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert main([*words, "--agreed", "raer"]) == 0
+    data = ("--data", f"raer={tmp_path / 'set'}")
+    export = ("eval", "export", "--tasks", "raer", *data, "-o", tmp_path / "lmms")
+    assert "say --agreed raer" in refused(capsys, *export)
+    corpus = ("eval", "contamination", "--task", "raer", *data, "--corpus", tmp_path)
+    assert "say --agreed raer" in refused(capsys, *corpus)
 
 
 def fairface(folder, rows):
@@ -103,14 +133,6 @@ def test_gender_of_utkface_and_fairface(tmp_path):
 
 
 def test_a_mask_is_a_yes_or_no_also_in_words(tmp_path):
-    import io
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    from PIL import Image
-
-    from facellm.labels import split_of
-
     rows, kept = [], 0
     truth = ["with_mask", "with_mask", "without_mask", "without_mask"]
     said = [1, 0, 0, 0]

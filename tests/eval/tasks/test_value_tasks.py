@@ -161,7 +161,7 @@ def test_fairface_asks_the_age_group_and_words_in_years_fall_into_one(tmp_path):
     ):
         result, found = run(task_named("fairface_age"), tmp_path, "test", function, ways)
         assert found["accuracy"] == pytest.approx(1 / 3)
-        assert found["accuracy, one band off allowed"] == pytest.approx(2 / 3)
+        assert found["accuracy within one band"] == pytest.approx(2 / 3)
     assert [row.target for row in result.rows] == ["3-9", "20-29", "70 and over"]
 
 
@@ -178,13 +178,13 @@ def test_forgeries_have_figures_by_method(tmp_path):
         return {"real": 1 - share, "fake": share}
 
     result, found = run(task_named("ffpp"), tmp_path, split, fake)
-    assert found["AUC, Deepfakes"] == 1.0
-    assert found["AUC, FaceSwap"] == pytest.approx(3 / 4)
+    assert found["AUC on Deepfakes"] == 1.0
+    assert found["AUC on FaceSwap"] == pytest.approx(3 / 4)
     assert found["AUC"] == pytest.approx(7 / 8)
     assert found["balanced accuracy"] == pytest.approx((1 / 2 + 3 / 4) / 2)
-    assert found["balanced accuracy, FaceSwap"] == pytest.approx((1 / 2 + 1 / 2) / 2)
+    assert found["balanced accuracy on FaceSwap"] == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert found["accuracy"] == pytest.approx(4 / 6)
-    assert np.isnan(found["AUC, NeuralTextures"])  # the user holds no such videos
+    assert np.isnan(found["AUC on NeuralTextures"])  # the user holds no such videos
     assert {row.cluster for row in result.rows} == {"000", "001"}
     with pytest.raises(FaceLLMError, match="holds none of Deepfakes"):
         gather(task_named("ffpp"), tmp_path / "splits", split)
