@@ -34,9 +34,10 @@ def band_of(years: float, starts: Sequence[int]) -> str:
 def bound_in(text: str, starts: Sequence[int]) -> float | None:
     """An age in the last band of "over 70" or "70+", in the first of "under 3"; else None."""
     low, high = starts[1], starts[-1]
-    if re.search(rf"\b(?:over|above|(?:more|older) than|at least) {high}\b|\b{high} ?\+", text, re.I):
+    above = rf"(?<!not )\b(?:over|above|(?:more|older) than|at least) {high}\b|\b{high} ?\+"
+    if re.search(above, text, re.I):
         return high
-    below = re.search(rf"\b(?:under|below|(?:less|younger) than) {low}\b", text, re.I)
+    below = re.search(rf"(?<!not )\b(?:under|below|(?:less|younger) than) {low}\b", text, re.I)
     return starts[0] if below else None
 
 

@@ -14,6 +14,7 @@ from facellm.cli import main
 from facellm.eval.harness import run_command
 from facellm.eval.harness.measures import fresh_panel, one_human
 from facellm.eval.harness.part_measures import mean_accuracy, mean_balanced
+from facellm.eval.harness.report import said_by
 from facellm.eval.harness.runner import with_temperature
 from facellm.eval.harness.sample import Answer, Row, Sample, Score
 from facellm.eval.harness.temperature import HALF, NAME, WHOLE, fit, for_fitting
@@ -28,7 +29,9 @@ def row(number, said, target, shares=None, **columns):
 
 def voted(*votes):
     """Rows whose label is ``a``, by votes for ``a`` and ``b``; one more has no label."""
-    rows = [row(n, "b", {"label": "a", "votes": dict(zip("ab", v))}) for n, v in enumerate(votes)]
+    rows = [
+        row(n, "b", {"label": "a", "votes": {"a": v[0], "b": v[1]}}) for n, v in enumerate(votes)
+    ]
     return [*rows, row("x", "b", {"label": None, "votes": {"a": 5, "b": 5}})]
 
 
@@ -122,8 +125,6 @@ def test_the_report_tells_the_temperature_its_rows_and_where_published_figures_a
 
 
 def test_a_report_says_what_was_fixed_beforehand_and_how_a_published_figure_came_here():
-    from facellm.eval.harness.report import said_by
-
     assert "probability .5" in task_named("ffpp").fixed
     rows = [row for row in task_named("rafdb").published if row.system == "POSTER V2"]
     told = said_by(vars(rows[0]))
@@ -161,6 +162,7 @@ def test_means_over_parts_are_scikit_learns_part_by_part():
     ("text", "band"),
     [("70 and over", "70 and over"), ("Over 70, I think.", "70 and over"), ("70+", "70 and over"),
      ("under 3", "0-2"), ("20-29", "20-29"), ("in her thirties", "30-39"), ("over 50", None),
+     ("certainly not over 70", None),
      ("no idea", None)],
 )  # fmt: skip
 def test_an_age_in_words_falls_in_a_band_where_only_one_is_meant(text, band):
