@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     """Run the sub-verb; 1 where pictures are found in both."""
     args = new_contamination_parser().parse_args(argv)
     task = task_named(args.task)
-    path = required_data(task, data_paths(args.data))
+    path = required_data(task, data_paths(args.data), args.agreed)
     samples = gather(task, path, args.split, args.limit).samples
     skipped = Skipped()
     corpus = corpus_prints(args.corpus, args.pictures or default_data(), skipped)

@@ -21,13 +21,20 @@ def new_subverb_parser(name: str, description: str, examples: str) -> Parser:
 
 
 def add_data_argument(parser: argparse.ArgumentParser) -> None:
-    """``--data NAME=PATH``, as often as one likes."""
+    """``--data NAME=PATH`` and ``--agreed SET``, as often as one likes."""
     parser.add_argument(
         "--data",
         metavar="NAME=PATH",
         action="append",
         default=[],
         help="where a set lies (default: looked for in FACELLM_DATA)",
+    )
+    parser.add_argument(
+        "--agreed",
+        metavar="SET",
+        action="append",
+        default=[],
+        help="you hold the agreement that the source of this set wants",
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..tasks import TASKS, task_named
 from .eval_parser import add_data_argument, data_paths, new_subverb_parser, whole_number
-from .gather import found_data, gather
+from .gather import check_agreed, found_data, gather
 from .lmms_export import export
 from .seal import split_to_use
 
@@ -41,6 +41,8 @@ def main(argv: list[str]) -> int:
     for name in args.tasks.split(",") if args.tasks else TASKS:
         task = task_named(name.strip())
         path = found_data(task, given)
+        if path:
+            check_agreed(task, args.agreed)
         samples = gather(task, path, split, args.limit).samples if path else ()
         count = export(task, samples, split, args.out)
         told = f"{count} samples" if path else f"no samples: data {task.data.source} not found"

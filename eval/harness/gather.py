@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,22 +50,58 @@ def found_data(task: Task, given: Mapping[str, Path]) -> Path | None:
     return next((path for path in places if path.exists()), None)
 
 
-def required_data(task: Task, given: Mapping[str, Path]) -> Path:
+def required_data(task: Task, given: Mapping[str, Path], agreed: Collection[str] = ()) -> Path:
     """Where the data of a task lie.
+
+    Args:
+        task: Which.
+        given: Set -> path of ``--data``.
+        agreed: Sets of ``--agreed``.
 
     Raises:
         FaceLLMError: If nowhere; the message says what is missing, where to get it and its terms.
+            If the set asks for an agreement that was not said.
     """
+    check_agreed(task, agreed)
     path = found_data(task, given)
     if path is not None:
         return path
-    layout, terms = task.data.described()
     looked = given.get(task.data.source)
     at = str(looked) if looked else f"{default_data()}/{{{', '.join(task.data.places)}}}"
     raise FaceLLMError(
-        f"task {task.name}: no data at {at}; it needs {layout}; get it from {task.data.where} "
-        f"({terms}), then --data {task.data.source}=PATH"
+        f"task {task.name}: no data at {at}; {needs(task)}, then --data {task.data.source}=PATH"
     )
+
+
+def check_agreed(task: Task, agreed: Collection[str]) -> None:
+    """Refuse a set whose source wants an agreement that nobody said to hold.
+
+    Raises:
+        FaceLLMError: Then.
+    """
+    if task.data.agreement and task.data.source not in agreed:
+        raise FaceLLMError(
+            f"task {task.name}: {task.data.agreement}: say --agreed {task.data.source}"
+        )
+
+
+def needs(task: Task) -> str:
+    """What a task's data must hold, where to get it and its terms, in words."""
+    layout, terms = task.data.described()
+    return f"it needs {layout}; get it from {task.data.where} ({terms})"
+
+
+def read(task: Task, path: Path, split: str) -> Iterator[Sample | Rejection]:
+    """The task's samples and rejections.
+
+    Raises:
+        FaceLLMError: If a file of the set is missing or cannot be read; the message says where to
+            get the set.
+    """
+    try:
+        yield from task.samples(path, split)
+    except FaceLLMError as error:
+        raise FaceLLMError(f"task {task.name}: {error}; {needs(task)}") from error
 
 
 def gather(task: Task, path: Path, split: str, limit: int | None = None) -> Gathered:
@@ -77,7 +113,7 @@ def gather(task: Task, path: Path, split: str, limit: int | None = None) -> Gath
     samples: list[Sample] = []
     rejected: Counter[str] = Counter()
     ids: set[str] = set()
-    for one in task.samples(path, split):
+    for one in read(task, path, split):
         if isinstance(one, Rejection):
             rejected[one.reason] += 1
             continue
@@ -87,7 +123,9 @@ def gather(task: Task, path: Path, split: str, limit: int | None = None) -> Gath
         samples.append(one)
     if not samples:
         reasons = "; ".join(f"{reason}: {n}" for reason, n in rejected.items()) or "no row at all"
-        raise FaceLLMError(f"task {task.name}: {path} holds no sample of split {split} ({reasons})")
+        raise FaceLLMError(
+            f"task {task.name}: {path} holds no sample of split {split} ({reasons}); {needs(task)}"
+        )
     return Gathered(limited(samples, limit), len(samples), dict(rejected), path)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..metrics.forgery import eer_statistic
+from ..metrics.votes import panel_wins
 from ..statistics import (
     Statistic,
     auc_statistic,
@@ -143,6 +144,35 @@ def vote_divergence(name: str = "KL of the votes") -> Metric:
         return mean_statistic(divergences(votes, said))
 
     return Metric(name, of, has_votes, unit="nats", more_is_better=False)
+
+
+def has_voted_label(row: Row) -> bool:
+    """Raters voted and the row has a label."""
+    return vote_shares(row) is not None and target_label(row) is not None
+
+
+def one_human(name: str = "one human rater") -> Metric:
+    """How often one of the raters gives the true label: what a single person reaches.
+
+    Of the data, not of the model; the rater is one of those the label is made of, so a little high.
+    """
+
+    def of(rows: Sequence[Row]) -> Statistic:
+        return mean_statistic([(vote_shares(row) or {})[str(target_label(row))] for row in rows])
+
+    return Metric(name, of, has_voted_label, more_is_better=None)
+
+
+def fresh_panel(name: str = "a fresh panel of raters") -> Metric:
+    """How often as many new raters would give the true label most votes; see ``one_human``."""
+
+    def of(rows: Sequence[Row]) -> Statistic:
+        labels = list(rows[0].target["votes"])
+        votes = [[row.target["votes"][label] for label in labels] for row in rows]
+        truth = [labels.index(str(target_label(row))) for row in rows]
+        return mean_statistic(panel_wins(votes, truth))
+
+    return Metric(name, of, has_voted_label, more_is_better=None)
 
 
 def flip_rate(name: str = "flip rate") -> Metric:

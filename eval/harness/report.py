@@ -38,8 +38,9 @@ def html(results: dict[str, Any], plots: Plots) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters |= {"metric": shown_metric, "uri": svg_uri}
     environment.globals["shown"] = shown_value
+    told = {"said_by": said_by, "temperature_line": temperature_line}
     return environment.from_string(template).render(
-        r=results, plots=plots, beside=beside, gap_line=gap_line
+        r=results, plots=plots, beside=beside, gap_line=gap_line, **told
     )
 
 
@@ -53,6 +54,17 @@ def beside(task: dict[str, Any], metric: dict[str, Any]) -> tuple[str, list[dict
     floor = next((f for f in task["floor"] or () if f["name"] == metric["name"]), None)
     rows = [row for row in task["published"] if row["metric"] == metric["name"]]
     return ("" if floor is None else shown_metric(floor)), rows
+
+
+def said_by(row: dict[str, Any]) -> str:
+    """Where a published figure is from, how it came here, what makes it differ from ours."""
+    told = row["source"] + (f", {row['provenance']}" if row["provenance"] else "")
+    return f"{told}: {row['note']}" if row["note"] else told
+
+
+def temperature_line(fitted: dict[str, Any]) -> str:
+    """A fitted temperature in words."""
+    return f"{fitted['value']:.2f}, fitted on {fitted['rows']:,} rows of {fitted['source']}"
 
 
 def markdown(results: dict[str, Any], plots: Plots) -> str:
@@ -93,13 +105,16 @@ def task_lines(name: str, task: dict[str, Any]) -> list[str]:
     for metric in task["metrics"]:
         floor, rows = beside(task, metric)
         told = "; ".join(
-            f"{row['system']} {shown_value(row['value'], metric['unit'])} ({row['source']}"
-            + (f": {row['note']})" if row["note"] else ")")
+            f"{row['system']} {shown_value(row['value'], metric['unit'])} ({said_by(row)})"
             for row in rows
         )
         lines.append(f"| {metric['name']} | {shown_metric(metric)} | {floor} | {told} |")
     counts = ", ".join(f"{name} {count:,}" for name, count in task["outcomes"].items())
     lines += ["", f"Outcomes: {counts}."]
+    if task["fixed"]:
+        lines.append(f"Fixed beforehand: {task['fixed']}.")
+    if task["temperature"]:
+        lines.append(f"Temperature: {temperature_line(task['temperature'])}.")
     rejected = task["data"]["rejected"]
     if rejected:
         told = ", ".join(f"{reason} {count:,}" for reason, count in rejected.items())

@@ -25,7 +25,7 @@ from facellm.errors import FaceLLMError
 from .asking import Model
 from .files import FORMAT, metric_record
 from .groups import sliced
-from .runner import TaskResult, measured
+from .runner import TaskResult
 
 LIBRARIES = ("facellm", "torch", "transformers", "numpy", "opencv-python-headless", "pillow")
 
@@ -50,7 +50,7 @@ def task_record(result: TaskResult) -> dict[str, Any]:
     """One task's part of it."""
     plan, task, gathered = result.plan, result.plan.task, result.gathered
     layout, terms = task.data.described()
-    floor = result.floor
+    floor = result.floor_measured()
     return {
         "title": task.title,
         "version": task.version,
@@ -68,8 +68,10 @@ def task_record(result: TaskResult) -> dict[str, Any]:
             "terms": terms,
             "rejected": gathered.rejected,
         },
-        "metrics": [metric_record(*pair) for pair in measured(task, result.rows)],
-        "floor": None if floor is None else [metric_record(*p) for p in measured(task, floor)],
+        "fixed": task.fixed,
+        "temperature": result.temperature and result.temperature.record(),
+        "metrics": [metric_record(*pair) for pair in result.measured()],
+        "floor": None if floor is None else [metric_record(*pair) for pair in floor],
         "outcomes": result.outcomes(),
         "published": [asdict(row) for row in task.published],
         "groups": [sliced(task.headline, result.rows, column) for column in task.columns],

@@ -25,9 +25,9 @@ from .gather import required_data
 from .models import open_model
 from .models.options import KEY_VARIABLE, ModelOptions
 from .plots import drawn
-from .report import write_reports
+from .report import beside, write_reports
 from .results import results_of, shown_metric
-from .runner import Judges, Plan, TaskResult, run_task, silent, with_floor
+from .runner import Judges, Plan, TaskResult, run_task, silent, with_floor, with_temperature
 from .seal import FinalUse, split_to_use
 from .store import AnswerStore, eval_folder
 from .task import TEST
@@ -106,7 +106,9 @@ def main(argv: list[str]) -> int:
     command = begin(args.out, asked(args, plans, model), command_line(argv), resume=args.resume)
     results = []
     for plan in plans:
-        result = run_task(plan, model, store_of(args, model), judges_of(args), tell)
+        store = store_of(args, model)
+        result = run_task(plan, model, store, judges_of(args), tell)
+        result = with_temperature(result, lambda p, s=store: run_task(p, model, s))
         result = result if args.no_floor else with_floor(result, eval_folder() / "floors")
         write_rows(args.out / SAMPLES / f"{plan.task.name}.parquet", result.rows)
         if split == TEST:
@@ -141,10 +143,10 @@ def print_results(results: list[TaskResult]) -> None:
             f"{result.plan.task.name}: {record['n']:,} of the {record['split']} split, seen: "
             f"{record['seen']} ({record['seen_because']})"
         )
-        for place, metric in enumerate(record["metrics"]):
-            floor = record["floor"]
-            beside = f"   small network {shown_metric(floor[place])}" if floor else ""
-            print(f"  {metric['name']}: {shown_metric(metric)}{beside}")
+        for metric in record["metrics"]:
+            floor, _ = beside(record, metric)
+            told = f"   small network {floor}" if floor else ""
+            print(f"  {metric['name']}: {shown_metric(metric)}{told}")
         counts = ", ".join(f"{name} {count:,}" for name, count in record["outcomes"].items())
         rate = timing.pictures / timing.seconds if timing.seconds else 0.0
         print(f"  outcomes: {counts}")
@@ -164,7 +166,7 @@ def plans_of(args: argparse.Namespace, split: str) -> list[Plan]:
     for name in names:
         task = task_named(name)
         try:
-            path = required_data(task, given)
+            path = required_data(task, given, args.agreed)
         except FaceLLMError as error:
             missing.append(str(error))
             continue

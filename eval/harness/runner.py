@@ -23,7 +23,8 @@ from .measures import coverage
 from .sample import FREE, OUTCOMES, UNREADABLE, Answer, Row, Sample, with_pairs
 from .seen import Seen, seen_by
 from .store import AnswerStore, answer_key
-from .task import Metric, Task
+from .task import VALID, Metric, Task
+from .temperature import Temperature, fit
 
 BLOCK = 256  # requests handed to a model at once
 Tell = Callable[[str], None]
@@ -79,6 +80,7 @@ class TaskResult:
         seen: Whether the model has seen the data.
         timing: How long it took.
         floor: Rows of the small network on the same samples, or None.
+        temperature: Fitted on validation rows, where the task asks for one.
     """
 
     plan: Plan
@@ -88,6 +90,19 @@ class TaskResult:
     seen: Seen
     timing: Timing
     floor: tuple[Row, ...] | None = None
+    temperature: Temperature | None = None
+
+    def measured(self) -> list[tuple[Metric, Estimate]]:
+        """Every metric and its estimate: the task's, the share answered, the fitted error."""
+        fitted = () if self.temperature is None else (self.temperature.error(),)
+        metrics = (*self.plan.task.metrics, coverage(), *fitted)
+        return [(metric, metric.measure(self.rows)) for metric in metrics]
+
+    def floor_measured(self) -> list[tuple[Metric, Estimate]] | None:
+        """The same of the floor, but for the error after the model's own temperature."""
+        if self.floor is None:
+            return None
+        return [(m, m.measure(self.floor)) for m in (*self.plan.task.metrics, coverage())]
 
     def outcomes(self) -> dict[str, int]:
         """Outcome -> how many, those that happened, in the order of ``OUTCOMES``."""
@@ -210,6 +225,15 @@ def with_floor(result: TaskResult, folder: Path) -> TaskResult:
     return replace(result, floor=floor)
 
 
-def measured(task: Task, rows: Sequence[Row]) -> list[tuple[Metric, Estimate]]:
-    """Every metric of a task and its estimate, the share of answered rows last."""
-    return [(metric, metric.measure(rows)) for metric in (*task.metrics, coverage())]
+def with_temperature(result: TaskResult, run: Callable[[Plan], TaskResult]) -> TaskResult:
+    """The result with a temperature fitted on validation rows, where its task wants one.
+
+    Args:
+        result: Of any split; the validation split itself is halved, and measured on the other half.
+        run: How the same model is run on the validation split.
+    """
+    plan = result.plan
+    if not plan.task.temperature:
+        return result
+    rows = None if plan.split == VALID else run(replace(plan, split=VALID)).rows
+    return replace(result, temperature=fit(result.rows, rows))

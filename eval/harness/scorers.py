@@ -55,13 +55,16 @@ def outcome_of(parsed: Parsed, answer: Answer) -> str:
 
 
 def label_scorer(
-    from_reading: Callable[[Reading], Shares] | None = None, words: Family | None = None
+    from_reading: Callable[[Reading], Shares] | None = None,
+    words: Family | None = None,
+    read_words: Callable[[str], Parsed] | None = None,
 ) -> Scorer:
     """Scorer of closed label sets; the target is a label, or a mapping that holds ``label``.
 
     Args:
         from_reading: Share of every option by the reading; None where no reading answers the task.
         words: How free text names the options; None takes the options' own words.
+        read_words: Reads free text in place of ``words``: yes and no, for one.
     """
 
     def score(sample: Sample, answer: Answer) -> Score:
@@ -72,6 +75,8 @@ def label_scorer(
             parsed = choice_of(np.array(list(shares.values())), sample.options)
         elif answer.way == LETTER:
             parsed = lettered(answer.text, sample.options)
+        elif read_words is not None:
+            parsed = read_words(answer.text)
         else:
             parsed = read_label(answer.text, words or own_words(sample.options), sample.options)
         if parsed.label is None:

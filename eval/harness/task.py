@@ -39,6 +39,8 @@ class Data:
         layout: What the path holds; by default what ``SOURCES`` says.
         terms: In a few words; by default what ``SOURCES`` says.
         size: How much there is, in words: ``35,710 pictures``.
+        agreement: What the user has to say yes to (``--agreed SOURCE``) before anything is read;
+            empty for most.
     """
 
     source: str
@@ -47,6 +49,7 @@ class Data:
     layout: str = ""
     terms: str = ""
     size: str = ""
+    agreement: str = ""
 
     def described(self) -> tuple[str, str]:
         """Layout and terms in words."""
@@ -66,6 +69,8 @@ class Published:
         source: Paper, table.
         note: What makes the two differ (split, denominator, trained on the set); empty: nothing
             known.
+        provenance: How the value came here: read off a picture, cited by others; empty: from the
+            source itself.
     """
 
     system: str
@@ -73,6 +78,7 @@ class Published:
     metric: str
     source: str
     note: str = ""
+    provenance: str = ""
 
 
 def every_row(row: Row) -> bool:
@@ -154,6 +160,10 @@ class Task:
         plots: What the report draws: ``confusion``, ``reliability``, ``roc``, ``risk``, ``groups``.
         judge: Sample and answer -> what a judge is asked; its words are ``Answer.verdicts``. None
             where none is needed.
+        fixed: What was fixed before any answer was seen, thresholds above all, and where it comes
+            from; printed with the figures.
+        temperature: Print the calibration error against the label too, after a temperature fitted
+            on validation rows (``harness.temperature``).
     """
 
     name: str
@@ -171,6 +181,8 @@ class Task:
     frames: int = 8
     plots: tuple[str, ...] = ()
     judge: Callable[[Sample, Answer], str] | None = None
+    fixed: str = ""
+    temperature: bool = False
 
     def __post_init__(self) -> None:
         wrong = set(self.ways) - set(WAYS)

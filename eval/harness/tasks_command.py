@@ -15,6 +15,7 @@ EXAMPLES = """\
   facellm eval tasks --json
   facellm eval tasks --data utkface=sets/UTKFace
 """
+FEW = 5  # figures of one kind that are named one by one
 DESCRIPTION = "List every task: its data, how it is asked, its figures, where to get the data."
 
 
@@ -53,6 +54,7 @@ def described(task: Task) -> dict[str, object]:
         "layout": layout,
         "terms": terms,
         "where": task.data.where,
+        "agreement": task.data.agreement,
     }
 
 
@@ -63,9 +65,25 @@ def told(record: dict[str, object]) -> str:
     assert isinstance(metrics, list)
     data = f"{record['source']} ({record['size']}): {record['layout']}"
     found = record["found"] or f"not here; get it from {record['where']}"
+    if record["agreement"]:
+        found = f"{found}; {record['agreement']}: say --agreed {record['source']}"
     return (
         f"{record['name']} (version {record['version']}): {record['title']}\n"
-        f"  asked by {', '.join(asked)}; figures: {', '.join(metrics)}\n"
+        f"  asked by {', '.join(asked)}; figures: {', '.join(folded(metrics))}\n"
         f"  data {data}; terms: {record['terms']}\n"
         f"  {found}"
     )
+
+
+def folded(metrics: list[str]) -> list[str]:
+    """Names, many of one kind as one: ``accuracy of Bald ... Young (32)``."""
+    kinds = [name.partition(" of ")[0] for name in metrics]
+    told: dict[str, str] = {}
+    for name, kind in zip(metrics, kinds, strict=True):
+        many = kinds.count(kind)
+        if " of " in name and many > FEW:
+            first = told.get(kind, name).partition(" ... ")[0]
+            told[kind] = f"{first} ... {name.partition(' of ')[2]} ({many})"
+        else:
+            told[name] = name
+    return list(told.values())

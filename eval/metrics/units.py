@@ -60,8 +60,8 @@ def unit_figures(
         FaceLLMError: If shapes differ or a value is none of 0, 1, -1.
     """
     known, given = _checked(truth, said, names)
-    f1 = [_f1(known[:, k], given[:, k]) for k in range(len(names))]
-    balanced = [_balanced(known[:, k], given[:, k]) for k in range(len(names))]
+    f1 = [f1_of(known[:, k], given[:, k]) for k in range(len(names))]
+    balanced = [balanced_of(known[:, k], given[:, k]) for k in range(len(names))]
     return _table(names, {"F1": f1, "balanced_accuracy": balanced}, known, how)
 
 
@@ -73,8 +73,8 @@ def attribute_figures(
     Arguments and errors as in ``unit_figures``.
     """
     known, given = _checked(truth, said, names)
-    accuracy = [_accuracy(known[:, k], given[:, k]) for k in range(len(names))]
-    balanced = [_balanced(known[:, k], given[:, k]) for k in range(len(names))]
+    accuracy = [accuracy_of(known[:, k], given[:, k]) for k in range(len(names))]
+    balanced = [balanced_of(known[:, k], given[:, k]) for k in range(len(names))]
     return _table(names, {"accuracy": accuracy, "balanced_accuracy": balanced}, known, how)
 
 
@@ -84,7 +84,7 @@ def _table(
     n = len(known)
     found: Figures = {"mean": {}} | {name: {} for name in names}
     for figure, statistics in columns.items():
-        found["mean"][figure] = measured(_mean_of(statistics), n, how)
+        found["mean"][figure] = measured(mean_of(statistics), n, how)
         for index, name in enumerate(names):
             got = measured(statistics[index], n, how)
             rows = int((known[:, index] >= 0).sum())
@@ -92,7 +92,7 @@ def _table(
     return found
 
 
-def _mean_of(statistics: list[Statistic]) -> Statistic:
+def mean_of(statistics: list[Statistic]) -> Statistic:
     """Mean of several statistics; where one is NaN it does not count."""
 
     def statistic(weights: Floats) -> Floats:
@@ -104,7 +104,8 @@ def _mean_of(statistics: list[Statistic]) -> Statistic:
     return statistic
 
 
-def _f1(truth: Flags, said: Flags) -> Statistic:
+def f1_of(truth: Flags, said: Flags) -> Statistic:
+    """F1 of one column (n,) of 0, 1, -1."""
     # A missing answer calls nothing: a miss where the unit is there, no false alarm where not.
     known = truth >= 0
     return f1_statistic((truth == 1) & known, (said == 1) & known)
@@ -115,15 +116,17 @@ def _shares(rows: Floats, hits: Floats, weights: Floats) -> Floats:
     return np.divide(weights @ (rows * hits), held, out=np.full_like(held, np.nan), where=held > 0)
 
 
-def _accuracy(truth: Flags, said: Flags) -> Statistic:
+def accuracy_of(truth: Flags, said: Flags) -> Statistic:
+    """Share right of one column, unknown rows left out."""
     rows, hits = (truth >= 0).astype(np.float64), (truth == said).astype(np.float64)
     return lambda weights: _shares(rows, hits, weights)
 
 
-def _balanced(truth: Flags, said: Flags) -> Statistic:
+def balanced_of(truth: Flags, said: Flags) -> Statistic:
+    """Balanced accuracy of one column, unknown rows left out."""
     hits = (truth == said).astype(np.float64)
     sides = [(truth == side).astype(np.float64) for side in (0, 1)]
-    return _mean_of([lambda w, s=s: _shares(s, hits, w) for s in sides if s.any()])
+    return mean_of([lambda w, s=s: _shares(s, hits, w) for s in sides if s.any()])
 
 
 def _checked(truth: ArrayLike, said: ArrayLike, names: Sequence[str]) -> tuple[Flags, Flags]:

@@ -103,15 +103,21 @@ def fresh_panel(votes: ArrayLike, truth: Sequence[int], how: Bootstrap = PLAIN) 
 
     A tie at the top counts as its share. Arguments and errors as in ``one_rater``.
     """
+    wins = panel_wins(votes, truth, how.seed)
+    return measured(mean_statistic(wins), len(wins), how)
+
+
+def panel_wins(votes: ArrayLike, truth: Sequence[int], seed: int = 0) -> Floats:
+    """(n,) share of fresh panels that give a row its true label; see ``fresh_panel``."""
     counts, shares = np.asarray(votes, np.int64), vote_shares(votes)
     labels, n = _checked_truth(truth, votes), len(counts)
-    rng = np.random.default_rng(how.seed)
+    rng = np.random.default_rng(seed)
     won = np.zeros(n)
     for _ in range(PANELS):
         drawn = rng.multinomial(counts.sum(1), shares)
         top = drawn == drawn.max(1, keepdims=True)
         won += top[np.arange(n), labels] / top.sum(1)
-    return measured(mean_statistic(won / PANELS), n, how)
+    return won / PANELS
 
 
 def _checked_truth(truth: Sequence[int], votes: ArrayLike) -> NDArray[np.int64]:

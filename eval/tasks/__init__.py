@@ -11,14 +11,39 @@ from collections.abc import Callable
 from facellm.errors import FaceLLMError
 
 from ..harness.task import Task
+from .action_units import bp4d, disfa
+from .ages import fairface_age, morph_age, utkface_age
+from .attributes import celeba
+from .authenticity import ffpp, real_vs_stylegan2
+from .expression_clips import crema_d, dfew, ferv39k, mafw
+from .expression_pictures import affectnet, fer2013, rafdb
 from .ferplus import ferplus
-from .real_vs_stylegan2 import real_vs_stylegan2
-from .utkface import utkface_age
+from .genders import fairface_gender, utkface_gender
+from .masks import face_mask
+from .study import raer
 
 TASKS: dict[str, Callable[[], Task]] = {
+    # Data sets, by what is read off a face.
     "ferplus": ferplus,
+    "fer2013": fer2013,
+    "rafdb": rafdb,
+    "affectnet": affectnet,
+    "dfew": dfew,
+    "crema_d": crema_d,
+    "mafw": mafw,
+    "ferv39k": ferv39k,
+    "disfa": disfa,
+    "bp4d": bp4d,
+    "celeba": celeba,
     "utkface_age": utkface_age,
+    "morph_age": morph_age,
+    "fairface_age": fairface_age,
+    "utkface_gender": utkface_gender,
+    "fairface_gender": fairface_gender,
+    "face_mask": face_mask,
     "real_vs_stylegan2": real_vs_stylegan2,
+    "ffpp": ffpp,
+    "raer": raer,
 }
 
 

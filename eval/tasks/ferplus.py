@@ -2,7 +2,8 @@
 
 The published denominator drops votes of one and faces without a majority; all other faces still
 count for the figures against votes. The reading is held against one tagger drawn at random: against
-the majority a perfect model of the votes would look badly calibrated.
+the majority a perfect model of the votes would look badly calibrated. What one of the taggers and a
+fresh panel of them reach is printed too: nobody reaches 1.
 """
 
 from __future__ import annotations
@@ -13,12 +14,20 @@ from facellm.labels import EXPRESSIONS
 from facellm.readers.row import FaceRow
 from facellm.votes import published_majority
 
-from ..harness.measures import accuracy, average_recall, drawn_rater_error, vote_divergence
+from ..harness.measures import (
+    accuracy,
+    average_recall,
+    drawn_rater_error,
+    fresh_panel,
+    one_human,
+    vote_divergence,
+)
 from ..harness.media import CROP, Media
 from ..harness.sample import Sample
 from ..harness.scorers import label_scorer
-from ..harness.task import Data, Published, Task
+from ..harness.task import Data, Task
 from ..scoring.lexicon import family
+from . import published
 from .rows import samples_of
 
 QUESTION = "Which expression does this face show?"
@@ -52,17 +61,13 @@ def ferplus() -> Task:
         ),
         samples=samples_of("ferplus", sample),
         score=label_scorer(lambda reading: reading.expression, family("expression")),
-        metrics=(accuracy(), average_recall(), drawn_rater_error(), vote_divergence()),
-        published=(
-            Published(
-                "VGG13, trained on FER+",
-                0.8499,
-                "accuracy",
-                "arXiv 1608.01041, table 1",
-                "majority of the votes, trained on the train split",
-            ),
+        metrics=(
+            *(accuracy(), average_recall(), drawn_rater_error(), vote_divergence()),
+            *(one_human(), fresh_panel()),
         ),
+        published=published.FERPLUS,
         trained_on=("ferplus", "fer2013"),
         floor=True,
         plots=("confusion", "reliability", "risk"),
+        temperature=True,
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,31 +78,38 @@ class LocalModel:
             yield from self._batch(start, requests[start : start + BATCH])
 
     def _batch(self, start: int, requests: Sequence[Request]) -> Iterator[tuple[int, Answer]]:
-        seen: list[tuple[int, Request, list[Crop]]] = []
+        seen: list[tuple[int, Request, list[Crop], str]] = []
         for place, request in enumerate(requests, start):
             try:
-                crops = [c for medium in request.sample.media for c in self._crops(medium, request)]
-                seen.append((place, request, crops))
+                each = [c for medium in request.sample.media for c in self._crops(medium, request)]
+                crops = [crop for crop in each if crop is not None]
+                left = len(each) - len(crops)
+                detail = f"{left} of {len(each)} frames show no face" if left else ""
+                seen.append((place, request, crops, detail))
             except NoFace as error:
                 yield place, Answer(request.way, failure=NO_FACE, detail=str(error))
             except FaceLLMError as error:
                 yield place, Answer(request.way, failure=UNREADABLE, detail=str(error))
-        readings = iter(self._readings([crop for _, _, crops in seen for crop in crops]))
-        for place, request, crops in seen:
+        readings = iter(self._readings([crop for _, _, crops, _ in seen for crop in crops]))
+        for place, request, crops, detail in seen:
             own = [next(readings) for _ in crops]
-            yield place, self._answer(request, crops, own)
+            yield place, replace(self._answer(request, crops, own), detail=detail)
 
     def _readings(self, crops: list[Crop]) -> list[Reading]:
         parts = (crops[start : start + BATCH] for start in range(0, len(crops), BATCH))
         return [reading for part in parts for reading in self.assistant.read_crops(part)]
 
-    def _crops(self, medium: Media, request: Request) -> list[Crop]:
+    def _crops(self, medium: Media, request: Request) -> list[Crop | None]:
+        """A crop of every frame; None for a frame of a clip that shows no face."""
         pictures = medium.frames(request.frames)
         size = self.assistant.checkpoint.processor.crop_size
         faces = faces_of(self.assistant, pictures, medium)
         whole = medium.face == CROP
         pairs = zip(pictures, faces, strict=True)
-        return [upright_crop(picture, face, size, whole=whole) for picture, face in pairs]
+        return [
+            None if face is None else upright_crop(picture, face, size, whole=whole)
+            for picture, face in pairs
+        ]
 
     def _answer(
         self, request: Request, crops: Sequence[Crop], readings: Sequence[Reading]
@@ -163,11 +171,11 @@ def _continued(model: Any, embeds: Tensor, words: list[list[int]], intents: Tens
     return [float(taken[row, : len(ids)].sum()) for row, ids in enumerate(words)]
 
 
-def faces_of(assistant: FaceAssistant, pictures: Sequence[Rgb], medium: Media) -> list[Face]:
-    """The face of every picture of a medium.
+def faces_of(assistant: FaceAssistant, pictures: Sequence[Rgb], medium: Media) -> list[Face | None]:
+    """The face of every picture of a medium; None for frames of a clip that show none.
 
     Raises:
-        NoFace: If the detector finds none in one of them.
+        NoFace: If the detector finds none in any of them.
     """
     if medium.face == CROP:
         return [guessed_face(p.shape[1], p.shape[0]) for p in pictures]
@@ -178,12 +186,10 @@ def faces_of(assistant: FaceAssistant, pictures: Sequence[Rgb], medium: Media) -
             for face, p in zip(found, pictures, strict=True)
         ]
     assert medium.face == FIND
-    faces = []
-    for number, picture in enumerate(pictures):
-        here = assistant.detector.detect(picture)
-        if not here:
-            raise NoFace(f"{medium.name}: picture {number} shows no face that is found")
-        faces.append(max(here, key=lambda face: face.box_xyxy.area))
+    each = [assistant.detector.detect(picture) for picture in pictures]
+    faces = [max(here, key=lambda face: face.box_xyxy.area, default=None) for here in each]
+    if not any(faces):
+        raise NoFace(f"{medium.name}: no face is found in {len(pictures)} pictures of it")
     return faces
 
 

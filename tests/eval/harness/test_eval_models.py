@@ -1,5 +1,6 @@
 """Models that can be asked: an endpoint with faults, ours, any of transformers, functions."""
 
+import shutil
 import time
 
 import eval_toys
@@ -190,6 +191,23 @@ def test_a_picture_without_a_face_is_counted_as_such(ours, plain_wall, tmp_path)
     gone = Sample("g", (Media(path=tmp_path / "gone.png", face=FIND),), "Which?", ("a", "b"), "a")
     result = measured(eval_toys.toy_task([wall, gone]), ours, tmp_path)
     assert result.outcomes() == {"no face": 1, "picture unreadable": 1}
+
+
+def test_a_frame_without_a_face_is_left_out_of_its_clip_and_told(ours, photo, plain_wall, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for name, source in (("1", photo), ("2", plain_wall), ("3", photo)):
+        shutil.copy(source, folder / f"{name}{source.suffix}")
+    clip = Media(path=folder, kind="frames", face=FIND)
+    requests = [
+        Request(Sample("a", (medium,)), "reading", "", 8) for medium in (clip, Media(path=photo))
+    ]
+    answers = dict(ours.answers(requests))
+    assert answers[0].detail == "1 of 3 frames show no face"
+    assert answers[1].detail == ""
+    assert answers[0].reading["expression"] == pytest.approx(
+        answers[1].reading["expression"], abs=1e-5
+    )
 
 
 def test_options_share_the_prompt_and_score_as_they_would_alone(ours, photo):

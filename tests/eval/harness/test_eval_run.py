@@ -177,7 +177,7 @@ def test_the_test_split_is_sealed_and_every_use_is_told(place, capsys):
     ("words", "told"),
     [
         (("--tasks", "ferplus"), "fer2013new.csv, or one parquet file; get it from https://"),
-        (("--tasks", "fer"), "did you mean 'ferplus'?"),
+        (("--tasks", "ferplu"), "did you mean 'ferplus'?"),
         (("--tasks", "ferplus,ferplus"), "each once"),
         (("--tasks", "ferplus", "--data", "fer"), "must be NAME=PATH"),
         (("--tasks", "ferplus", "--fail-on", "sleepy"), "must be any, or of several"),
