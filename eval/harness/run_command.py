@@ -50,7 +50,14 @@ def new_run_parser() -> argparse.ArgumentParser:
     """Arguments of the sub-verb."""
     parser = new_subverb_parser("run", DESCRIPTION, EXAMPLES)
     parser.add_argument("--model", metavar="MODEL", help="what is measured, see above")
-    parser.add_argument("--tasks", metavar="T1,T2", required=True, help="see `facellm eval tasks`")
+    parser.add_argument("--tasks", metavar="T1,T2", default="", help="see `facellm eval tasks`")
+    parser.add_argument(
+        "--task-file",
+        metavar="FILE.py:NAME",
+        action="append",
+        default=[],
+        help="a task of your own (module:name goes too); may be repeated",
+    )
     add_data_argument(parser)
     parser.add_argument("--limit", type=whole_number, metavar="N", help="samples a task, spread")
     parser.add_argument("--split", metavar="SPLIT", help="train, valid (default) or test")
@@ -157,9 +164,11 @@ def plans_of(args: argparse.Namespace, split: str) -> list[Plan]:
     Raises:
         FaceLLMError: If a task is unknown, named twice, or its data are missing.
     """
-    names = [name.strip() for name in args.tasks.split(",") if name.strip()]
+    names = [name.strip() for name in args.tasks.split(",") if name.strip()] + args.task_file
     if len(set(names)) != len(names) or not names:
         raise FaceLLMError(f"--tasks {args.tasks!r}: names tasks, each once")
+    if (strange := next((n for n in args.task_file if ":" not in n), None)) is not None:
+        raise FaceLLMError(f"--task-file {strange}: must be FILE.py:NAME or module:name")
     given, plans, missing = data_paths(args.data), [], []
     for name in names:
         task = task_named(name)

@@ -25,6 +25,7 @@ from .seen import Seen, seen_by
 from .store import AnswerStore, answer_key
 from .task import Metric, Task
 
+MOVING = "latest"  # how names end that stand for another model every month
 BLOCK = 256  # requests handed to a model at once
 Tell = Callable[[str], None]
 
@@ -79,6 +80,7 @@ class TaskResult:
         seen: Whether the model has seen the data.
         timing: How long it took.
         floor: Rows of the small network on the same samples, or None.
+        judges: (name, digest) of those who rated the answers, in the order of their verdicts.
     """
 
     plan: Plan
@@ -88,6 +90,7 @@ class TaskResult:
     seen: Seen
     timing: Timing
     floor: tuple[Row, ...] | None = None
+    judges: tuple[tuple[str, str], ...] = ()
 
     def outcomes(self) -> dict[str, int]:
         """Outcome -> how many, those that happened, in the order of ``OUTCOMES``."""
@@ -106,18 +109,35 @@ class Judges:
 
     asked: Sequence[tuple[Model, AnswerStore]] = ()
 
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """(name, digest) of each."""
+        return tuple((judge.name, judge.digest) for judge, _ in self.asked)
+
     def check(self, model: Model, task: Task) -> None:
-        """Refuse a run without a judge, or with the model as its own.
+        """Refuse a run without a judge, with the model as its own, or with a judge not pinned.
 
         Raises:
-            FaceLLMError: Then.
+            FaceLLMError: Then; and where one judge is named twice, which would agree with itself.
         """
         if task.judge is None:
             return
         if not self.asked:
             raise FaceLLMError(f"task {task.name} needs a judge: --judge URL#MODEL")
-        if any(model.digest == judge.digest or model.name == judge.name for judge, _ in self.asked):
-            raise FaceLLMError(f"{model.name} is under test and cannot be its own judge")
+        for judge, _ in self.asked:
+            if model.digest == judge.digest or bare_name(model) == bare_name(judge):
+                raise FaceLLMError(f"{model.name} is under test and cannot be its own judge")
+            if bare_name(judge).endswith(MOVING):
+                raise FaceLLMError(
+                    f"judge {judge.name}: {MOVING!r} is another model tomorrow; name its version"
+                )
+        if len({digest for _, digest in self.names}) < len(self.asked):
+            raise FaceLLMError("a judge is named twice; agreement needs two different ones")
+
+
+def bare_name(model: Model) -> str:
+    """The model's own id, without where it is served: one model has many addresses."""
+    return model.name.split()[0].rpartition("/")[2].casefold()
 
 
 def run_task(
@@ -141,7 +161,9 @@ def run_task(
     rows = with_pairs([Row.of(one, answer, task.score(one, answer)) for one, answer in pairs])
     pictures = sum(len(gathered.samples[place].media) for place in asked)
     timing = Timing(time.monotonic() - start, len(asked), pictures)
-    return TaskResult(plan, way, gathered, rows, seen_by(model, task, plan.split), timing)
+    by = judges.names if task.judge else ()
+    seen = seen_by(model, task, plan.split)
+    return TaskResult(plan, way, gathered, rows, seen, timing, judges=by)
 
 
 def ask_all(

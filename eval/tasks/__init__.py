@@ -10,8 +10,18 @@ from collections.abc import Callable
 
 from facellm.errors import FaceLLMError
 
+from ..harness.own_task import own_task
 from ..harness.task import Task
+from .dd_vqa import dd_vqa
+from .emer import emer
+from .faba import faba_emotion, faba_units
+from .face_human_bench import face_human_bench
+from .facebench import facebench
+from .facexbench import facexbench
 from .ferplus import ferplus
+from .injection import painted_text
+from .mme_emotion import mme_emotion
+from .probes import diagnosis_probes, identity_probes
 from .real_vs_stylegan2 import real_vs_stylegan2
 from .utkface import utkface_age
 
@@ -19,15 +29,32 @@ TASKS: dict[str, Callable[[], Task]] = {
     "ferplus": ferplus,
     "utkface_age": utkface_age,
     "real_vs_stylegan2": real_vs_stylegan2,
+    # Other people's benchmarks, then probes.
+    "facexbench": facexbench,
+    "face_human_bench": face_human_bench,
+    "facebench": facebench,
+    "faba_emotion": faba_emotion,
+    "faba_units": faba_units,
+    "emer": emer,
+    "mme_emotion": mme_emotion,
+    "dd_vqa": dd_vqa,
+    "identity_probes": identity_probes,
+    "diagnosis_probes": diagnosis_probes,
+    "painted_text": painted_text,
 }
 
 
 def task_named(name: str) -> Task:
-    """A task by its name.
+    """A task by its name, or a user's own by ``module:name`` or ``file.py:name``.
 
     Raises:
         FaceLLMError: If there is none; the message names the nearest one.
     """
+    if ":" in name:
+        own = own_task(name)
+        if own.name in TASKS:
+            raise FaceLLMError(f"{name}: there is a task {own.name!r} already; name yours otherwise")
+        return own
     if name not in TASKS:
         near = difflib.get_close_matches(name, TASKS, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -131,7 +131,8 @@ def test_a_judge_rates_answers_and_is_never_the_model_itself(tmp_path):
     from facellm.eval.harness.sample import Score
 
     def score(sample, answer):
-        return Score("answered", answer.verdicts, float(len(answer.verdicts)))
+        said = {"label": None, "ratings": [None] * len(answer.verdicts)}
+        return Score("answered", said, float(len(answer.verdicts)))
 
     changes = {"judge": lambda sample, answer: f"Rate: {answer.text}", "score": score}
     task = eval_toys.toy_task(eval_toys.samples(2), ways=("free",), **changes)
@@ -142,10 +143,10 @@ def test_a_judge_rates_answers_and_is_never_the_model_itself(tmp_path):
         asked.append(prompt)
         return "8"
 
-    judge = FunctionModel("x:rater", rater)
+    judge, other = FunctionModel("x:rater", rater), FunctionModel("x:other", rater)
     store = AnswerStore(None, None)
     plan = Plan(task, tmp_path, "valid")
-    found = run_task(plan, model, store, Judges([(judge, store), (judge, store)]))
+    found = run_task(plan, model, store, Judges([(judge, store), (other, store)]))
     assert [row.answer.verdicts for row in found.rows] == [("8", "8")] * 2
     assert all(prompt.startswith("Rate: ") for prompt in asked)
     with pytest.raises(FaceLLMError, match="needs a judge"):
