@@ -74,7 +74,7 @@ def answer_opened(args: argparse.Namespace, question: str | None, clip: Clip, st
     """Answer and print; opening began at ``start``."""
     timings = {"open": time.perf_counter() - start}
     start = time.perf_counter()
-    assistant = load_assistant(args.model, args.engine, few=True)
+    assistant = load_assistant(args.model, args.engine, few=True, adapter=args.adapter)
     timings["load"] = time.perf_counter() - start
     found = found_by(assistant, clip, question, args)
     if not args.json:

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facellm.adapter_labels import adapter_words, add_adapter_argument, check_adapter_folder
 from facellm.ask_clip_command import answer_clip, names_clip
 from facellm.baseline import Baseline
 from facellm.cli import (
@@ -30,6 +31,7 @@ from facellm.cli import (
 )
 from facellm.engine_names import TORCH, add_engine_argument
 from facellm.errors import FaceLLMError
+from facellm.labels import DECLINED
 from facellm.remote import add_server_arguments
 from facellm.standard_input import STDIN, Piped, picture_from_bytes, read_stdin
 
@@ -49,6 +51,7 @@ EXAMPLES = """\
   facellm ask shots/ --frames 25               a folder of frames, 25 a second
   facellm ask me.jpg "Why?" --baseline me.json  relative to this person's own neutral
   facellm ask photo.jpg "Why?" --server http://localhost:8000   a running `facellm serve`
+  facellm ask photo.jpg --adapter adapter/     your own labels too, see facellm adapt
   facellm ask photo.jpg "Why?" --reasoner http://localhost:8000/v1 --reasoner-model qwen
 """
 
@@ -91,6 +94,7 @@ def new_ask_parser() -> argparse.ArgumentParser:
         "--frames", type=float, metavar="RATE", help="a folder is one clip, RATE pictures a second"
     )
     add_server_arguments(parser)
+    add_adapter_argument(parser)
     add_engine_argument(parser, TORCH)  # OpenVINO starts slower than torch reads one picture
     return parser
 
@@ -106,6 +110,7 @@ def main(argv: list[str]) -> int:
         return ask_remotely(args, question, parser, write)
     check_reasoner(args)
     check_model_folder(args.model)
+    check_adapter_folder(args.adapter)
     piped = read_stdin() if args.photo == STDIN else None
     if names_clip(args, piped):
         return answer_clip(args, question, piped)
@@ -115,7 +120,7 @@ def main(argv: list[str]) -> int:
 
     timings = {"decode": decode, "import": seconds_since_start() - decode}
     start = time.perf_counter()
-    assistant = load_assistant(args.model, args.engine, few=True)
+    assistant = load_assistant(args.model, args.engine, few=True, adapter=args.adapter)
     if baseline is not None:
         from facellm.calibrated import CalibratedAssistant
 
@@ -130,11 +135,26 @@ def main(argv: list[str]) -> int:
     else:
         write(stream)
     assert stream.answer is not None
+    tell_adapted(assistant, stream.answer, args)
     if args.json:
         print(json.dumps(record(stream.answer, timings), indent=2, ensure_ascii=False))
     elif not args.quiet:
         print(notice(args), file=sys.stderr)
     return 0
+
+
+def tell_adapted(assistant: FaceAssistant, answer: Answer, args: argparse.Namespace) -> None:
+    """A line for each face on what an adapter's own labels are read as; JSON holds them anyway.
+
+    The line is made by rule: the language model never learned these labels' words.
+    """
+    used = assistant.checkpoint.adapter
+    if used is None or args.json or answer.intent in DECLINED:
+        return
+    for face in answer.faces:
+        if face.reading.adapted:
+            where = f"Face {face.id}: " if len(answer.faces) > 1 else ""
+            print(where + adapter_words(used[0], face.reading.adapted))
 
 
 def notice(args: argparse.Namespace) -> str:
@@ -155,7 +175,6 @@ def reason(
 ) -> bool:
     """Let the other model answer; False where the answer is ours: nothing to see, or declined."""
     from facellm.assistant import checked_question
-    from facellm.labels import DECLINED
     from facellm.reasoner import Reasoner
 
     asked = checked_question(question)

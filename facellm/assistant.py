@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from facellm.adapted_engine import AdaptedEngine, with_adapter
 from facellm.checkpoint import Checkpoint, load_checkpoint
 from facellm.context import reading_text
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
@@ -38,7 +40,8 @@ from facellm.labels import INTENTS
 from facellm.prompts import neutralise
 from facellm.reading import Reading
 from facellm.refine import whole_picture_face
-from facellm.results import Answer, AnswerStream, ReadFace, Timings
+from facellm.results import Answer, AnswerStream, ReadFace, Timings, Written
+from facellm.several_faces import is_of_several, parts_of_answer
 
 Picture = str | Path | Image.Image | NDArray[Any]
 FULL_DESCRIPTION = "Describe the face."
@@ -59,6 +62,11 @@ def checked_question(question: str | None) -> str:
             f"the question has {len(question)} characters, the bound is {LONGEST_QUESTION}"
         )
     return question
+
+
+def asking(parts: Sequence[FacePart], question: str) -> tuple[Turn, ...]:
+    """A conversation that begins and ends with a question about faces."""
+    return (Turn("user", (*parts, TextPart(neutralise(question)))),)
 
 
 class FaceAssistant:
@@ -86,6 +94,7 @@ class FaceAssistant:
         path: str | Path | None = None,
         detector: FaceDetector | None = None,
         engine: str | None = None,
+        adapter: str | Path | None = None,
     ) -> FaceAssistant:
         """Load weights from a folder, or those shipped with the package.
 
@@ -94,14 +103,25 @@ class FaceAssistant:
             detector: Finds faces; the default where None.
             engine: What takes the readings: ``torch``, ``openvino``, or ``auto``, the fastest one
                 that is there (``facellm.engine``); None is ``FACELLM_ENGINE``, else ``auto``.
+            adapter: Folder that ``facellm adapt`` wrote, read besides.
 
         Raises:
             FaceLLMError: If the folder is not a checkpoint of this version, or an engine asked for
-                by name cannot be used.
+                by name cannot be used, or the adapter is of other weights.
         """
         name = check_engine(engine or usual_engine())  # before the weights are loaded
         checkpoint = load_checkpoint(path)
-        return cls(checkpoint, detector, choose_engine(checkpoint, name))
+        chosen = choose_engine(checkpoint, name)
+        if adapter is not None:
+            chosen = with_adapter(chosen, checkpoint, Path(adapter))
+            facts = chosen.facts
+            checkpoint = replace(checkpoint, adapter=(facts.name, facts.digest))
+        return cls(checkpoint, detector, chosen)
+
+    @property
+    def added_columns(self) -> tuple[str, ...]:
+        """Table columns that an adapter brings (``hair.long``); none without one."""
+        return self.engine.facts.columns() if isinstance(self.engine, AdaptedEngine) else ()
 
     def ask(self, image: Picture, question: str | None = None, *, crops: bool = False) -> Answer:
         """Answer a question about the faces of a picture.
@@ -139,41 +159,81 @@ class FaceAssistant:
     ) -> Iterator[str]:
         start, timings = time.monotonic(), Timings()
         faces, parts = self._read(pixels, crops, timings)
-        processor = self.checkpoint.processor
-        prompt = self._prompt(parts, question)
-        written: list[int] = []
-        text = ""
+        written = Written()
         looked = time.monotonic()
-        for piece in self.reply(prompt, written):
+        for piece in self.converse(asking(parts, question), written):
             timings.first_word = timings.first_word or time.monotonic() - looked
-            text += piece
             yield piece
         timings.total = time.monotonic() - start
         stream.answer = Answer(
-            text.strip(),
-            INTENTS[processor.intent_ids.tolist().index(written[0])],
+            written.text.strip(),
+            written.intent,
             tuple(faces),
             {
                 "faces": len(faces),
                 "crops": len(parts),
-                "tokens": prompt["input_ids"].shape[1] + len(written),
+                "tokens": written.prompt + written.count,
                 "size": [pixels.shape[1], pixels.shape[0]],
             },
             timings,
         )
 
-    def reply(self, prompt: dict[str, Tensor], written: list[int]) -> Iterator[str]:
+    def converse(self, turns: Sequence[Turn], written: Written) -> Iterator[str]:
+        """Words of the answer to a conversation, piece by piece; of each face on its own.
+
+        Args:
+            turns: End with the user's; the faces stand in the first one.
+            written: Filled in, also where the answer is not taken to its end.
+        """
+        parts = [("", tuple(turns))]
+        if is_of_several(turns):
+            written.intent = self._intent(turns)
+            parts = parts_of_answer(turns, written.intent)
+        for heading, asked in parts:
+            if heading:
+                written.text += heading
+                yield heading
+            yield from self._tell(asked, heading, written)
+
+    def _tell(self, turns: Sequence[Turn], heading: str, written: Written) -> Iterator[str]:
+        """One part of an answer, about the intent that is known by then, if one is."""
+        processor = self.checkpoint.processor
+        prompt = processor.answer_prompt(Conversation(tuple(turns)))
+        written.prompt += prompt["input_ids"].shape[1]
+        ids: list[int] = []
+        begun = False
+        try:
+            for piece in self.reply(prompt, ids, written.intent or None):
+                said = piece if begun else piece.lstrip()
+                if said:
+                    begun = True
+                    written.text += said
+                    yield said
+        finally:
+            if ids:
+                intent, *rest = ids
+                name = INTENTS[processor.intent_ids.tolist().index(intent)]
+                told = processor.tokenizer.decode(rest, skip_special_tokens=False)
+                written.intent = written.intent or name
+                written.tokens = written.tokens or f"<ask_{name}>"
+                written.tokens += heading + told.strip()
+                written.count += len(ids)
+
+    def reply(
+        self, prompt: dict[str, Tensor], written: list[int], intent: str | None = None
+    ) -> Iterator[str]:
         """Words of the answer to a prompt (``processor.answer_prompt``), piece by piece.
 
         Args:
-            prompt: Of a conversation that ends with the user's turn.
+            prompt: Of a conversation that ends with the user's turn, about one face or none.
             written: The answer's token ids are appended here.
+            intent: What the answer is about; the model chooses where None.
         """
         processor = self.checkpoint.processor
         tokens = greedy_tokens(
             self.checkpoint.model,
             prompt,
-            processor.intent_ids,
+            processor.intent_choices(intent),
             LONGEST_ANSWER,
             processor.absent_ids,
         )
@@ -181,14 +241,13 @@ class FaceAssistant:
 
     def intent(self, parts: Sequence[FacePart], question: str) -> str:
         """What a question about faces asks for (``facellm.labels.INTENTS``)."""
+        return self._intent(asking(parts, question))
+
+    def _intent(self, turns: Sequence[Turn]) -> str:
         saved = self.checkpoint
         ids = saved.processor.intent_ids
-        token = next(greedy_tokens(saved.model, self._prompt(parts, question), ids, 1))
-        return INTENTS[ids.tolist().index(token)]
-
-    def _prompt(self, parts: Sequence[FacePart], question: str) -> dict[str, Tensor]:
-        turn = Turn("user", (*parts, TextPart(neutralise(question))))
-        return self.checkpoint.processor.answer_prompt(Conversation((turn,)))
+        prompt = saved.processor.answer_prompt(Conversation(tuple(turns)))
+        return INTENTS[ids.tolist().index(next(greedy_tokens(saved.model, prompt, ids, 1)))]
 
     def look(self, image: Picture, *, crops: bool = False) -> tuple[list[ReadFace], list[FacePart]]:
         """Faces of a picture with their readings, and the parts that carry them into a prompt."""

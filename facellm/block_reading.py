@@ -29,7 +29,7 @@ from facellm.labels import ACTION_UNITS
 from facellm.picture_files import shown_name
 from facellm.refine import whole_picture_face
 from facellm.table_columns import ColumnSet, Row, TableEntry
-from facellm.tables import column_set, table_row, with_smoothed
+from facellm.tables import column_set, table_row, with_added, with_smoothed
 
 Rgb = NDArray[np.uint8]
 NO_FACE = "no face found"
@@ -52,6 +52,7 @@ class ReadOptions:
         frames: Pictures a second of folders that are clips; None where folders are not.
         smooth: Seconds over which expressions are smoothed in clips; 0 leaves them as read.
         baseline: One person's neutral; applied where a picture or frame shows one face.
+        added: Columns of an adapter's labels.
     """
 
     columns: str = "default"
@@ -64,6 +65,7 @@ class ReadOptions:
     frames: float | None = None
     smooth: float = 0.0
     baseline: Baseline | None = None
+    added: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ def read_batch(assistant: FaceAssistant, batch: list[Found], options: ReadOption
 def table_columns(options: ReadOptions) -> ColumnSet:
     """The columns asked for; ``baseline`` and ``smoothed`` are among them where they are used."""
     columns = column_set(options.columns, marked=options.baseline is not None)
+    columns = with_added(columns, options.added)
     return with_smoothed(columns) if options.smooth > 0 else columns
 
 

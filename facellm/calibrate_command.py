@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facellm.adapter_labels import add_adapter_argument, check_adapter_folder
 from facellm.cli import check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
 from facellm.folders import check_place
@@ -56,6 +57,7 @@ def new_calibrate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--crops", action="store_true", help="every picture is one face crop: no detection"
     )
+    add_adapter_argument(parser)
     return parser
 
 
@@ -64,8 +66,9 @@ def main(argv: list[str]) -> int:
     args = new_calibrate_parser().parse_intermixed_args(argv)
     check_out(args.out)
     check_model_folder(args.model)
+    check_adapter_folder(args.adapter)
     files, _ = find_pictures(args.paths)
-    assistant = load_assistant(args.model)
+    assistant = load_assistant(args.model, adapter=args.adapter)
     from facellm.neutral import baseline_from, sight
 
     bad: dict[str, str] = {}

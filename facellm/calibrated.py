@@ -22,7 +22,6 @@ from torch import Tensor
 
 from facellm.assistant import FaceAssistant
 from facellm.baseline import Baseline
-from facellm.checkpoint import weight_digests
 from facellm.context import reading_text
 from facellm.conversation import FacePart
 from facellm.errors import FaceLLMError
@@ -49,7 +48,7 @@ class CalibratedAssistant(FaceAssistant):
         self, assistant: FaceAssistant, baseline: Baseline, picture: str = "picture"
     ) -> None:
         super().__init__(assistant.checkpoint, assistant.detector, assistant.engine)
-        baseline.check_weights(weight_digests(assistant.checkpoint.folder))
+        baseline.check_weights(assistant.checkpoint.digests())
         self.baseline, self.picture = baseline, picture
 
     def _read(
@@ -71,12 +70,14 @@ class CalibratedAssistant(FaceAssistant):
             ],
         )
 
-    def reply(self, prompt: dict[str, Tensor], written: list[int]) -> Iterator[str]:
+    def reply(
+        self, prompt: dict[str, Tensor], written: list[int], intent: str | None = None
+    ) -> Iterator[str]:
         """As ``FaceAssistant.reply``; what z-scores are held against is put right.
 
         The language model learned to say "against neutral faces" and cannot know of a baseline.
         """
-        return replaced(super().reply(prompt, written), AGAINST_ALL, AGAINST_OWN)
+        return replaced(super().reply(prompt, written, intent), AGAINST_ALL, AGAINST_OWN)
 
 
 def relative(reading: Reading, baseline: Baseline, calibration: Calibration) -> Reading:

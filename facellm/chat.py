@@ -18,13 +18,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
 from facellm.assistant import LONGEST_ANSWER, FaceAssistant, Picture, checked_question
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
 from facellm.errors import FaceLLMError
 from facellm.prompts import neutralise
-from facellm.results import ReadFace
+from facellm.results import ReadFace, Written
 
 
 @dataclass(frozen=True)
@@ -97,27 +95,25 @@ class Chat:
         return self._answer(checked_question(question))
 
     def _answer(self, question: str) -> Iterator[str]:
-        prompt = self._prompt(question)
-        processor = self.assistant.checkpoint.processor
-        written: list[int] = []
+        written = Written()
         whole = False
         try:
-            yield from self.assistant.reply(prompt, written)
+            yield from self.assistant.converse(self._turns(question), written)
             whole = True
         finally:
-            if written:
-                text = processor.answer_text(written).strip()
-                tokens = processor.tokenizer.decode(written, skip_special_tokens=False)
-                self.exchanges.append(Exchange(question, text, tokens, whole))
+            if written.tokens:
+                told = Exchange(question, written.text.strip(), written.tokens, whole)
+                self.exchanges.append(told)
 
-    def _prompt(self, question: str) -> dict[str, Tensor]:
-        """Prompt of the next answer; forgets the oldest exchanges until it fits."""
+    def _turns(self, question: str) -> tuple[Turn, ...]:
+        """The conversation up to the next answer, without the oldest exchanges until it fits."""
         saved = self.assistant.checkpoint
         longest = saved.model.config.text_config.max_position_embeddings - LONGEST_ANSWER
         while True:
-            prompt = saved.processor.answer_prompt(self._conversation(question))
-            if prompt["input_ids"].shape[1] <= longest or not self.exchanges:
-                return prompt
+            turns = self._conversation(question).turns
+            tokens = saved.processor.encode(saved.processor.prompt_text(turns))
+            if len(tokens) <= longest or not self.exchanges:
+                return turns
             del self.exchanges[0]
 
     def _conversation(self, question: str) -> Conversation:

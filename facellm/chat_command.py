@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facellm.adapter_labels import add_adapter_argument, check_adapter_folder
 from facellm.ask_command import write
 from facellm.cli import (
     NOTICE,
@@ -64,6 +65,7 @@ def new_chat_parser() -> argparse.ArgumentParser:
         "--crops", action="store_true", help="pictures are one face crop each: no detection"
     )
     add_engine_argument(parser, TORCH)
+    add_adapter_argument(parser)
     return parser
 
 
@@ -71,6 +73,7 @@ def main(argv: list[str]) -> int:
     """Run the verb."""
     args = new_chat_parser().parse_args(argv)
     check_model_folder(args.model)
+    check_adapter_folder(args.adapter)
     from facellm.clip.opening import refuse_clip
     from facellm.images import load_image
 
@@ -78,7 +81,8 @@ def main(argv: list[str]) -> int:
     pixels = load_image(args.photo)  # a wrong path is told before torch is imported
     from facellm.chat import Chat
 
-    session = Session(Chat(load_assistant(args.model, args.engine, few=True)), args.crops)
+    assistant = load_assistant(args.model, args.engine, few=True, adapter=args.adapter)
+    session = Session(Chat(assistant), args.crops)
     session.chat.open(pixels, crops=args.crops)
     if not args.quiet:
         print(NOTICE, file=sys.stderr)

@@ -59,6 +59,7 @@ class Checkpoint:
         geometry: Points -> pose and z-scores.
         calibration: Thresholds fitted on validation data.
         folder: Where it came from.
+        adapter: Name and digest of an adapter (``facellm adapt``) in use; None without one.
     """
 
     model: FaceLLMForConditionalGeneration
@@ -67,6 +68,12 @@ class Checkpoint:
     geometry: Geometry
     calibration: Calibration
     folder: Path
+    adapter: tuple[str, str] | None = None
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of everything that decides what is read, the adapter's included."""
+        name, digest = self.adapter or ("", "")
+        return weight_digests(self.folder) | ({f"adapter {name}": digest} if name else {})
 
 
 def load_checkpoint(path: str | Path | None = None) -> Checkpoint:

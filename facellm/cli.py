@@ -43,6 +43,7 @@ VERBS = {
     "timeline": "facellm.timeline_command:main",
     "serve": "facellm.serve.serve_command:main",
     "build": "facellm.instruct_data.build_command:main",
+    "adapt": "facellm.train.adapt_command:main",
     "train": "facellm.train.train_command:main",
     "eval": "facellm.eval.eval_command:main",
     "doctor": "facellm.doctor_command:main",
@@ -62,6 +63,7 @@ verbs:
   timeline CLIP -o FILE      draw expressions, units and pose of a clip over time (.html, .png)
   serve                      OpenAI's API and a page over the model, on this machine
   build CONFIG -o FOLDER     labelled faces in, an instruction corpus out
+  adapt CSV -o FOLDER        your own labelled faces in, an adapter and its report out
   train CONFIG -o FOLDER     a corpus in, a trained model out; on one machine or by DeepSpeed
   eval SUBVERB               measure models on face tasks, compare them, report honestly
   doctor                     what is installed, what is missing and how to mend it
@@ -246,7 +248,11 @@ def check_model_folder(path: Path | None) -> None:
 
 
 def load_assistant(
-    path: Path | None, engine: str | None = None, *, few: bool = False
+    path: Path | None,
+    engine: str | None = None,
+    *,
+    few: bool = False,
+    adapter: Path | None = None,
 ) -> FaceAssistant:
     """Load weights without a word from the libraries; what cannot be loaded is a user's error.
 
@@ -254,6 +260,7 @@ def load_assistant(
         path: Folder of weights; None takes those shipped.
         engine: Of ``engine_names.ENGINES``; None takes what ``FACELLM_ENGINE`` says.
         few: For few pictures; torch is then used where nobody says, since it starts faster.
+        adapter: Folder that ``facellm adapt`` wrote; None takes none.
     """
     from transformers.utils import logging
 
@@ -264,7 +271,8 @@ def load_assistant(
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        return FaceAssistant.load(path, engine=engine or usual_engine(TORCH if few else AUTO))
+        name = engine or usual_engine(TORCH if few else AUTO)
+        return FaceAssistant.load(path, engine=name, adapter=adapter)
     except FaceLLMError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:

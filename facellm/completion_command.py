@@ -20,7 +20,7 @@ from facellm.cli import VERBS, Parser, help_of_verbs, parser_of
 
 SHELLS = ("bash", "zsh", "fish")
 # Metavars of arguments that name a file.
-FILES = ("PHOTO", "PATH", "TABLE", "PICTURE", "CLIP", "FILE", "JSON", "CONFIG")
+FILES = ("PHOTO", "PATH", "TABLE", "PICTURE", "CLIP", "CSV", "FILE", "JSON", "CONFIG")
 EXAMPLES = """\
   eval "$(facellm completion bash)"            for this shell; in ~/.bashrc for every one
   facellm completion zsh > ~/.zfunc/_facellm   a folder of zsh's $fpath

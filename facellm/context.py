@@ -51,6 +51,8 @@ WORD_NEEDS = {
 }
 NO_UNITS, STRAIGHT, NO_EVIDENCE = " no units", "straight", " nothing stands out"
 _READING = re.compile(r"<reading>.*?</reading>", re.S)
+_FACE = re.compile(r"\bFace (\d+): <face>")
+COUNT_WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 # Geometry an answer may cite: measure -> words. z-scores against neutral faces. Eye opening and
 # brow gap are left out: our landmarks measure them too loosely to be a reason (MODEL_CARD.md).
 CITED_GEOMETRY = {
@@ -89,6 +91,8 @@ def angles_text(name: str, angles: Sequence[float], largest: int = 90) -> str:
 
 def untrue_words(prompt: str, intent: str) -> list[str]:
     """Words that no reading in a prompt bears out in an answer to an intent of ``INTENTS``."""
+    if intent == "count":
+        return [word for count, word in enumerate(COUNT_WORDS) if count != count_faces(prompt)]
     readings = "".join(_READING.findall(prompt))
     part = "gaze" if intent == "gaze" else "head"
     return [
@@ -97,6 +101,11 @@ def untrue_words(prompt: str, intent: str) -> list[str]:
         if not any(need.format(part=part) in readings for need in needs)
         and (intent == "describe" or word not in UNIT_WORDS)
     ]
+
+
+def count_faces(prompt: str) -> int:
+    """How many faces a prompt shows, by the chat template's numbers."""
+    return max((int(number) for number in _FACE.findall(prompt)), default=0)
 
 
 def zscore_token(value: float) -> str:

@@ -8,12 +8,13 @@ Legend: N crops, S their side, Q queries.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from facellm.adapted_engine import AdaptedEngine
 from facellm.checkpoint import Checkpoint
 from facellm.conversation import FacePart
 from facellm.crops import crop_landmarks
@@ -59,11 +60,18 @@ def measure_face(geometry: Geometry, unit: NDArray[np.float32], quality: float) 
 
 def read_seen(checkpoint: Checkpoint, engine: ReadingEngine, seen: SeenCrops) -> list[Reading]:
     """Readings of N seen crops, taken in one batch."""
-    logprobs = engine.logprobs(seen.pixel_values, seen.landmarks)
-    return [
+    added: list[dict[str, dict[str, float]]] = []
+    if isinstance(engine, AdaptedEngine):
+        logprobs, added = engine.read(seen.pixel_values, seen.landmarks)
+    else:
+        logprobs = engine.logprobs(seen.pixel_values, seen.landmarks)
+    readings = [
         reading_from_logprobs([table[row] for table in logprobs], measured, checkpoint.calibration)
         for row, measured in enumerate(seen.measured)
     ]
+    if not added:
+        return readings
+    return [replace(r, adapted=labels) for r, labels in zip(readings, added, strict=True)]
 
 
 def read_crops(

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
+from facellm.adapter_labels import add_adapter_argument
 from facellm.cli import new_parser
 
 PACKAGE = "facellm"
@@ -36,6 +37,7 @@ EXAMPLES = """\
   facellm doctor
   facellm doctor --json                        the same for a bug report
   facellm doctor --model my-weights/
+  facellm doctor --model my-weights/ --adapter adapter/
 """
 
 
@@ -58,13 +60,14 @@ def new_doctor_parser() -> argparse.ArgumentParser:
     """Arguments of the verb."""
     parser = new_parser("doctor", "Say what is installed and what is missing.", EXAMPLES)
     parser.add_argument("--json", action="store_true", help="one JSON array")
+    add_adapter_argument(parser)
     return parser
 
 
 def main(argv: list[str]) -> int:
     """Run the verb."""
     args = new_doctor_parser().parse_args(argv)
-    findings = list(examine(args.model))
+    findings = list(examine(args.model, args.adapter))
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -73,7 +76,7 @@ def main(argv: list[str]) -> int:
     return UNFIT if any(finding.state == MISSING for finding in findings) else 0
 
 
-def examine(weights: Path | None) -> Iterator[Finding]:
+def examine(weights: Path | None, adapter: Path | None = None) -> Iterator[Finding]:
     """Every finding, needed things first."""
     yield machine()
     packages = list(package_findings())
@@ -86,6 +89,8 @@ def examine(weights: Path | None) -> Iterator[Finding]:
     yield weights_found
     if not any(finding.state == MISSING for finding in (*packages, weights_found)):
         yield reading_engine(weights)
+        if adapter is not None:
+            yield adapter_finding(adapter, weights)
 
 
 def machine() -> Finding:
@@ -226,3 +231,23 @@ def reading_engine(path: Path | None) -> Finding:
             return Finding(MISSING, f"no readings by openvino{asked}: {error.reason}", error.mend)
         return Finding(NOTE, f"readings by torch, the slower engine: {error.reason}", error.mend)
     return Finding(OK, f"readings by {engine.detail}{asked}")
+
+
+def adapter_finding(folder: Path, weights: Path | None) -> Finding:
+    """Whether an adapter is whole and of these weights, and what it reads."""
+    from facellm.adapter_file import check_base
+    from facellm.adapter_labels import load_facts
+    from facellm.checkpoint import SHIPPED
+    from facellm.engine_file import source_digest
+    from facellm.errors import FaceLLMError
+
+    base = SHIPPED if weights is None else weights
+    try:
+        facts = load_facts(folder)
+        check_base(folder, str(base), source_digest(base))
+    except FaceLLMError as error:
+        return Finding(MISSING, str(error), "facellm adapt CSV -o FOLDER, or --model FOLDER")
+    read = [f"{label.name} ({len(label.classes)} classes)" for label in facts.added]
+    read += [f"{label.name} corrected" for label in facts.corrections]
+    told = ", ".join(read) or "nothing: no correction helped"
+    return Finding(OK, f"adapter {folder}, sha256 {facts.digest[:16]}, reads {told}")

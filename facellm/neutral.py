@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from facellm.assistant import FaceAssistant
 from facellm.baseline import RESTING_SHARE, THRESHOLDS, Baseline, MeasureLevel, UnitLevel
-from facellm.checkpoint import Checkpoint, weight_digests
+from facellm.checkpoint import Checkpoint
 from facellm.crops import LEAST_QUALITY, upright_crop
 from facellm.errors import FaceLLMError
 from facellm.face import Face
@@ -139,7 +139,7 @@ def baseline_from(found: Sighting, checkpoint: Checkpoint, command: str = "") ->
             f"{len(readings)} usable frames of {found.given}, a baseline needs {LEAST_FRAMES}"
             + (f" ({reasons})" if reasons else "")
         )
-    digests = weight_digests(checkpoint.folder)
+    digests = checkpoint.digests()
     return Baseline(
         measures={name: measure_level(readings, name) for name in MEASURES},
         units={number: unit_level(readings, number) for number in ACTION_UNITS},

@@ -25,7 +25,7 @@ from transformers.processing_utils import ProcessorMixin
 
 from facellm.answer_words import AnswerWords, answer_text
 from facellm.config import FaceLLMConfig
-from facellm.context import WORD_NEEDS, untrue_words
+from facellm.context import COUNT_WORDS, WORD_NEEDS, untrue_words
 from facellm.conversation import Conversation, FacePart, Turn
 from facellm.errors import FaceLLMError
 from facellm.face import Square, crop_image
@@ -69,7 +69,7 @@ class FaceLLMProcessor(ProcessorMixin):
         # A word a tokenizer cuts in pieces cannot be held back by one id and is left out.
         pieces = {
             word: self.tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
-            for word in WORD_NEEDS
+            for word in (*WORD_NEEDS, *COUNT_WORDS)
         }
         self.word_ids = {word: ids[0] for word, ids in pieces.items() if len(ids) == 1}
 
@@ -97,6 +97,10 @@ class FaceLLMProcessor(ProcessorMixin):
         words = [self.word_ids[w] for w in untrue_words(text, asked) if w in self.word_ids]
         missing = self.value_ids[~torch.isin(self.value_ids, input_ids)]
         return torch.cat((missing, torch.tensor(words, dtype=missing.dtype)))
+
+    def intent_choices(self, intent: str | None) -> Tensor:
+        """(1,) id of an intent by its name, or (I,) those of all of them."""
+        return self.intent_ids if intent is None else self.intent_ids[[INTENTS.index(intent)]]
 
     @property
     def crop_size(self) -> int:

@@ -28,8 +28,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facellm.adapter_labels import add_adapter_argument, check_adapter_folder
 from facellm.baseline import Baseline
 from facellm.cli import check_model_folder, load_assistant, new_parser, resolve
+from facellm.clip_arguments import FASTEST, LONGEST_SMOOTHING, add_clip_arguments
 from facellm.engine_names import AUTO, add_engine_argument
 from facellm.errors import FaceLLMError
 from facellm.journal import Journal, check_unfinished, journal_path, resumable
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from facellm.assistant import FaceAssistant
     from facellm.block_reading import ReadOptions
 
-FASTEST, LONGEST_SMOOTHING = 1000.0, 60.0  # frames a second; seconds
 EXAMPLES = """\
   facellm read photo.jpg                       CSV on standard output
   facellm read holiday/ -o faces.csv           also .parquet and .jsonl
@@ -55,6 +56,7 @@ EXAMPLES = """\
   facellm read shots/ --frames 25 -o clip.csv  the folder is one clip of 25 pictures a second
   facellm read me/ --baseline me.json          relative to this person's own neutral
   facellm read holiday/ --server http://localhost:8000   a running `facellm serve`
+  facellm read faces/ --adapter adapter/ -o a.csv  columns of your own labels, see adapt
   facellm read shots/ --engine torch           the model itself, not its faster quantised copy
 """
 
@@ -109,36 +111,8 @@ def new_read_parser() -> argparse.ArgumentParser:
     add_clip_arguments(parser)
     add_server_arguments(parser)
     add_engine_argument(parser, AUTO)
+    add_adapter_argument(parser)
     return parser
-
-
-def add_clip_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments about clips only."""
-    parser.add_argument(
-        "--fps",
-        type=rate,
-        default=2.0,
-        metavar="N",
-        help="frames of a clip sampled a second, by their times; all or 0 takes all (default: 2)",
-    )
-    parser.add_argument(
-        "--frames",
-        type=float,
-        metavar="RATE",
-        help="a folder is one clip: its pictures by the numbers in their names, RATE a second",
-    )
-    parser.add_argument(
-        "--smooth",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        help="smooth expressions of clips over time; adds a column `smoothed` (default: off)",
-    )
-
-
-def rate(text: str) -> float:
-    """``2``, ``0.5``; ``all`` and ``0`` are every frame."""
-    return 0.0 if text == "all" else float(text)
 
 
 def main(argv: list[str]) -> int:
@@ -148,7 +122,8 @@ def main(argv: list[str]) -> int:
         return resolve("facellm.remote_read_command:read_remotely")(args, parser)
     check_arguments(args)
     files, left_out = find_pictures(args.paths, as_clips=args.frames is not None)
-    assistant = load_assistant(args.model, args.engine)
+    assistant = load_assistant(args.model, args.engine, adapter=args.adapter)
+    args.added = assistant.added_columns
     if args.baseline is not None:
         args.baseline.check_weights(weight_digests_of(assistant))
     if args.out is None:
@@ -167,6 +142,7 @@ def check_arguments(args: argparse.Namespace) -> None:
     """Refuse what would fail later, before anything heavy is imported."""
     args.baseline = None if args.baseline is None else Baseline.load(args.baseline)
     check_model_folder(args.model)
+    check_adapter_folder(args.adapter)
     if args.batch < 1:
         raise FaceLLMError(f"--batch {args.batch}: must be at least 1")
     if not 0 <= args.fps <= FASTEST:
@@ -187,9 +163,7 @@ def check_arguments(args: argparse.Namespace) -> None:
 
 def weight_digests_of(assistant: FaceAssistant) -> dict[str, str]:
     """File -> SHA-256 of the weights in use."""
-    from facellm.checkpoint import weight_digests
-
-    return weight_digests(assistant.checkpoint.folder)
+    return assistant.checkpoint.digests()
 
 
 def options_of(args: argparse.Namespace) -> ReadOptions:
@@ -260,6 +234,7 @@ def run_record(
         **{name: getattr(args, name) for name in asked},
         "baseline": None if args.baseline is None else args.baseline.name,
         "engine": assistant.engine.name,
+        "adapter": assistant.checkpoint.adapter,
     }
 
 
@@ -279,6 +254,7 @@ def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Ta
         clip_record,
         manifest,
         manifest_path,
+        with_adapter,
         with_baseline,
         with_engine,
     )
@@ -291,7 +267,7 @@ def write_manifest(assistant: FaceAssistant, args: argparse.Namespace, tally: Ta
         tally.counts(),
         crops=args.crops,
     )
-    record = with_engine(record, assistant.engine)
+    record = with_adapter(with_engine(record, assistant.engine), assistant.engine)
     if tally.clip_facts:
         record = clip_record(record, tally.clip_facts, args.fps, args.smooth)
     if args.baseline is not None:

@@ -63,6 +63,7 @@ class Reading:
         scope: Value name -> where its truth came from.
         baseline: Name of the person's own neutral (``facellm.baseline``) that geometry and action
             units are relative to; None where they are as read.
+        adapted: Label of an adapter (``facellm adapt``) -> class -> probability; empty without one.
     """
 
     expression: dict[str, float]
@@ -82,6 +83,7 @@ class Reading:
     abstain: bool = False
     scope: dict[str, str] = field(default_factory=dict)
     baseline: str | None = None
+    adapted: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def top_expression(self) -> str:
@@ -96,6 +98,8 @@ class Reading:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; ``from_dict`` gives an equal reading back."""
         out = asdict(self)
+        if not self.adapted:
+            del out["adapted"]
         out["action_units"] = {f"AU{n:02d}": asdict(u) for n, u in self.action_units.items()}
         return out
 

@@ -39,6 +39,26 @@ class ReadFace:
 
 
 @dataclass
+class Written:
+    """What an answer holds so far, filled in as it is written.
+
+    Attributes:
+        intent: What the question asks for; where it is set before the first token, the answer is
+            about that.
+        text: Words as they were handed out.
+        tokens: As the model wrote them, intent and pointers included.
+        count: Tokens of the answer.
+        prompt: Tokens of the prompts it was written after.
+    """
+
+    intent: str = ""
+    text: str = ""
+    tokens: str = ""
+    count: int = 0
+    prompt: int = 0
+
+
+@dataclass
 class Timings:
     """Seconds spent, filled in as an answer is made."""
 

@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from facellm.adapter_labels import add_adapter_argument, check_adapter_folder
 from facellm.cli import NOTICE, check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
 from facellm.folders import check_place
@@ -35,6 +36,7 @@ def new_show_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--crops", action="store_true", help="the picture is one face crop: no detection"
     )
+    add_adapter_argument(parser)
     return parser
 
 
@@ -43,6 +45,7 @@ def main(argv: list[str]) -> int:
     args = new_show_parser().parse_args(argv)
     check_out(args.out)
     check_model_folder(args.model)
+    check_adapter_folder(args.adapter)
     from facellm.clip.opening import refuse_clip
     from facellm.images import load_image
 
@@ -50,7 +53,8 @@ def main(argv: list[str]) -> int:
     pixels = load_image(args.photo)  # a wrong path is told before torch is imported
     from facellm.drawing import face_cards, result_picture
 
-    cards = face_cards(load_assistant(args.model, few=True), pixels, crops=args.crops)
+    assistant = load_assistant(args.model, few=True, adapter=args.adapter)
+    cards = face_cards(assistant, pixels, crops=args.crops)
     result_picture(pixels, cards).save(args.out)
     if not args.quiet:
         print(NOTICE, file=sys.stderr)

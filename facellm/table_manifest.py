@@ -15,8 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from facellm.adapted_engine import AdaptedEngine
+from facellm.adapter_labels import column_of
 from facellm.baseline import Baseline
-from facellm.checkpoint import WEIGHTS, Checkpoint, weight_digests
+from facellm.checkpoint import WEIGHTS, Checkpoint
 from facellm.engine import ReadingEngine
 from facellm.table_columns import ARKIT
 from facellm.table_notes import column_record
@@ -38,6 +40,11 @@ OWN_NEUTRAL = (
     "Abbott's formula (p - p0) / (1 - p0) with p0 the level that 84 % of these frames exceed."
 )
 ENGINE = " Log-probabilities were computed by {engine}."
+
+ADAPTER = (
+    " The adapter {name} (sha256 {digest}) was read besides; its own labels are {added}, and it "
+    "corrects {corrected}. Every other column is that of the unadapted weights."
+)
 
 CLIPS = (
     " {clips} clip(s) were decoded by {decoders}, turned as their files say, and sampled {rate} by "
@@ -65,7 +72,7 @@ def manifest(
         counts: Pictures, faces and problems met.
         crops: The pictures were given as face crops.
     """
-    digests = weight_digests(checkpoint.folder)
+    digests = checkpoint.digests()
     return {
         "facellm": version("facellm"),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -129,6 +136,33 @@ def with_engine(record: dict[str, Any], engine: ReadingEngine) -> dict[str, Any]
     """A manifest with what took the readings: a quantised engine moves them a little."""
     said = ENGINE.format(engine=engine.detail)
     return record | {"engine": engine.detail, "methods": record["methods"] + said}
+
+
+def with_adapter(record: dict[str, Any], engine: ReadingEngine) -> dict[str, Any]:
+    """The manifest of a table that was read with an adapter; as it is without one."""
+    if not isinstance(engine, AdaptedEngine):
+        return record
+    facts = engine.facts
+    added = {
+        column_of(label.name, name): f"probability that the face shows {label.name} {name}"
+        for label in facts.added
+        for name in label.classes
+    }
+    scope = f"trained on the labels of adapter {facts.name}"
+    columns = [
+        {**column, "meaning": added[column["name"]], "unit": "0 to 1", "scope": scope}
+        if column["name"] in added
+        else column
+        for column in record["columns"]
+    ]
+    said = ADAPTER.format(
+        name=facts.name,
+        digest=facts.digest[:16],
+        added=", ".join(label.name for label in facts.added) or "none",
+        corrected=", ".join(label.name for label in facts.corrections) or "nothing",
+    )
+    used = {"name": facts.name, "sha256": facts.digest}
+    return record | {"adapter": used, "columns": columns, "methods": record["methods"] + said}
 
 
 def with_baseline(record: dict[str, Any], baseline: Baseline, unmarked: int) -> dict[str, Any]:

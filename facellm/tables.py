@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from facellm.adapter_labels import column_of
 from facellm.errors import FaceLLMError
 from facellm.folders import check_place
 from facellm.table_columns import COLUMN_SETS, MARK, ColumnSet, Row, TableEntry, marked_set
@@ -52,6 +53,25 @@ def with_smoothed(columns: ColumnSet) -> ColumnSet:
         (*columns.columns, SMOOTHED),
         lambda entry: columns.row(entry) | {SMOOTHED: int(entry.smoothed)},
     )
+
+
+def with_added(columns: ColumnSet, added: Sequence[str]) -> ColumnSet:
+    """A set with columns of an adapter's labels at its end, ``hair.long``: one a class."""
+    if not added:
+        return columns
+    return ColumnSet(
+        (*columns.columns, *added),
+        lambda entry: columns.row(entry) | added_row(entry.reading.adapted),
+    )
+
+
+def added_row(adapted: Mapping[str, Mapping[str, float]]) -> Row:
+    """Probabilities of an adapter's labels by their columns."""
+    return {
+        column_of(label, name): share
+        for label, shares in adapted.items()
+        for name, share in shares.items()
+    }
 
 
 def rounded(value: Any) -> Any:

@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from facellm.adapter_labels import add_adapter_argument, check_adapter_folder
 from facellm.ask_clip_command import check_samples
 from facellm.cli import NOTICE, check_model_folder, load_assistant, new_parser
 from facellm.errors import FaceLLMError
@@ -43,6 +44,7 @@ def new_timeline_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--frames", type=float, metavar="RATE", help="a folder is one clip, RATE pictures a second"
     )
+    add_adapter_argument(parser)
     return parser
 
 
@@ -58,7 +60,7 @@ def main(argv: list[str]) -> int:
     from facellm.clip.strips import layout
     from facellm.clip.timeline import read_timeline
 
-    timeline = read_timeline(load_assistant(args.model), clip, args.samples)
+    timeline = read_timeline(load_assistant(args.model, adapter=args.adapter), clip, args.samples)
     sheet = layout(timeline)
     if args.out.suffix.lower() == ".png":
         picture(sheet).save(args.out)
@@ -83,3 +85,4 @@ def check(args: argparse.Namespace) -> None:
     check_place(args.out)
     check_samples(args)
     check_model_folder(args.model)
+    check_adapter_folder(args.adapter)

@@ -39,12 +39,14 @@ class Bounds:
         temperature: 0 is greedy, at most 2.
         top_p: Share of probability that is sampled from, in (0, 1].
         seed: Of sampling; None takes any.
+        intent: What the answer is about (``facellm.labels.INTENTS``); None lets the model choose.
     """
 
     longest: int = 256
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
+    intent: str | None = None
 
 
 @dataclass(frozen=True)

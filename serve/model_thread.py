@@ -181,7 +181,7 @@ class ModelThread:
         choice = Choice(bounds.longest)
         if bounds.temperature > 0:
             choice = Choice(bounds.longest, nucleus(bounds.temperature, bounds.top_p, bounds.seed))
-        model, ids = self._checkpoint.model, processor.intent_ids
+        model, ids = self._checkpoint.model, processor.intent_choices(bounds.intent)
         tokens = chosen_tokens(model, prompt, ids, choice, processor.absent_ids)
         return processor.answer_pieces(tokens, job.written)
 

@@ -122,7 +122,7 @@ def answer_sampling(processor: FaceLLMProcessor, ids: Sequence[int], bounds: Bou
         bounds: The caller's.
     """
     prompt = torch.tensor(ids)
-    intents = processor.intent_ids.tolist()
+    intents = processor.intent_choices(bounds.intent).tolist()
     absent = {intent: set(processor.absent_ids(prompt, intent).tolist()) for intent in intents}
     always = set.intersection(*absent.values())
     asked = {

@@ -10,8 +10,8 @@ from .compare import compared, table
 from .eval_parser import new_subverb_parser
 
 EXAMPLES = """\
-  facellm eval compare measured/results.json again/results.json
-  facellm eval compare measured/results.json again/results.json --json
+  facellm eval compare measured/results.json later/results.json
+  facellm eval compare measured/results.json later/results.json --json
 """
 DESCRIPTION = """\
 Differences between two runs, first minus second, with 95 % intervals; paired on the same samples

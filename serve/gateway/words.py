@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from facellm.conversation import Turn
+from facellm.several_faces import is_of_several, parts_of_answer
 
-from ..engines import Bounds
+from ..engines import Bounds, Piece
 from ..ports import Refusal
 from .face_records import EMOTIONAL_INTENTS
 from .failures import ApiError
@@ -81,13 +82,12 @@ async def spoken_words(
     """
     said.started = perf_counter()
     cutter = StopCutter(wish.stops)
-    pieces = cast(Any, house.engine.reply(turns, wish.bounds))
+    pieces = cast(Any, joined_pieces(house, turns, wish))
     async with aclosing(pieces):
-        async for piece in pieces:
-            if piece.token_ids and said.intent is None:
-                said.intent = house.writer.named(piece.token_ids[0])
-                if not wish.emotions and said.intent in EMOTIONAL_INTENTS:
-                    raise not_allowed()
+        async for intent, piece in pieces:
+            said.intent = said.intent or intent
+            if not wish.emotions and intent in EMOTIONAL_INTENTS:
+                raise not_allowed()
             said.answer_tokens += len(piece.token_ids)
             text = cutter.cut(piece.text)
             if piece.finish is not None:
@@ -105,6 +105,40 @@ async def spoken_words(
             if cutter.stopped:
                 said.finish = "stop"
                 return
+
+
+async def joined_pieces(
+    house: House, turns: Sequence[Turn], wish: Wish
+) -> AsyncIterator[tuple[str | None, Piece]]:
+    """The engine's pieces, each with the intent it begins; of several faces one after the other.
+
+    The last piece holds the end's reason and the length of all prompts; tokens of all parts count
+    towards the bound.
+    """
+    parts, asked_for = [("", tuple(turns))], None
+    if is_of_several(turns):
+        asked_for = await house.writer.intent(tuple(turns))
+        parts = parts_of_answer(turns, asked_for)
+    left, prompts = wish.bounds.longest, 0
+    for place, (heading, asked) in enumerate(parts, start=1):
+        begun, intent = False, None
+        if heading:
+            yield asked_for, Piece(heading)
+        bounds = replace(wish.bounds, longest=left, intent=asked_for)
+        pieces = cast(Any, house.engine.reply(asked, bounds))
+        async with aclosing(pieces):
+            async for piece in pieces:
+                left -= len(piece.token_ids)
+                prompts += piece.prompt_tokens or 0
+                if intent is None and piece.token_ids:
+                    intent = house.writer.named(piece.token_ids[0])
+                text = piece.text if begun else piece.text.lstrip()
+                begun = begun or bool(text)
+                done = piece.finish is not None and (place == len(parts) or left < 1)
+                finish = (piece.finish if place == len(parts) else "length") if done else None
+                yield intent, Piece(text, piece.token_ids, finish, prompts if done else None)
+        if left < 1:
+            return
 
 
 def not_allowed() -> ApiError:

@@ -8,6 +8,7 @@ from cli_runs import start
 from facellm import chat as chat_module
 from facellm.assistant import FaceAssistant
 from facellm.chat import Chat
+from facellm.conversation import Conversation
 from facellm.errors import FaceLLMError
 
 
@@ -32,6 +33,11 @@ def said(chat, question):
     return "".join(chat.ask(question)).strip()
 
 
+def prompt_of(chat, question):
+    processor = chat.assistant.checkpoint.processor
+    return processor.answer_prompt(Conversation(chat._turns(question)))
+
+
 def test_the_first_answer_is_that_of_ask(assistant, chat, crop_picture):
     question = "How old does she look?"
     assert said(chat, question) == assistant.ask(crop_picture, question, crops=True).text
@@ -40,7 +46,7 @@ def test_the_first_answer_is_that_of_ask(assistant, chat, crop_picture):
 def test_earlier_exchanges_stand_in_the_prompt(chat):
     tokenizer = chat.assistant.checkpoint.processor.tokenizer
     said(chat, "How old does she look?")
-    ids = chat._prompt("And the gender?")["input_ids"][0]
+    ids = prompt_of(chat, "And the gender?")["input_ids"][0]
     text = tokenizer.decode(ids)
     assert "How old does she look?" in text
     assert chat.exchanges[0].tokens in text
@@ -49,12 +55,12 @@ def test_earlier_exchanges_stand_in_the_prompt(chat):
 
 
 def test_a_long_conversation_forgets_its_oldest_exchange(chat, monkeypatch):
-    limit = chat._prompt("first question")["input_ids"].shape[1] + 30
+    limit = prompt_of(chat, "first question")["input_ids"].shape[1] + 30
     whole = chat.assistant.checkpoint.model.config.text_config.max_position_embeddings
     monkeypatch.setattr(chat_module, "LONGEST_ANSWER", whole - limit)
     for number in range(6):
         said(chat, f"question number {number}")
-    prompt = chat._prompt("the last question")
+    prompt = prompt_of(chat, "the last question")
     assert prompt["input_ids"].shape[1] <= limit
     assert len(chat.exchanges) < 6
     assert "pixel_values" in prompt  # the face is never forgotten
@@ -70,7 +76,7 @@ def test_choosing_a_face_starts_anew_and_is_checked(chat):
 
 
 def test_an_answer_stopped_half_way_is_kept_as_such(chat, monkeypatch):
-    def reply(prompt, written):
+    def reply(prompt, written, intent):
         for index, piece in enumerate(("one ", "two ", "three")):
             written.append(chat.assistant.checkpoint.processor.intent_ids[index].item())
             yield piece

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from facellm.context import (
     CITED_GEOMETRY,
+    COUNT_WORDS,
     MAX_UNITS,
     NO_EVIDENCE,
     NO_UNITS,
@@ -19,6 +20,7 @@ from facellm.context import (
     probability_token,
     reading_text,
     standing_out,
+    untrue_words,
     yes_no,
     zscore_token,
 )
@@ -139,3 +141,10 @@ def test_missing_landmarks_are_said():
 def test_a_text_that_is_no_reading_is_refused():
     with pytest.raises(ValueError, match="in the context"):
         shown_in("hello")
+
+
+@pytest.mark.parametrize(("faces", "true"), [(0, "no"), (1, "one"), (3, "three"), (12, None)])
+def test_an_answer_cannot_count_other_than_was_found(faces, true):
+    shown = " ".join(f"Face {n}: <face><face> <reading></reading>" for n in range(1, faces + 1))
+    banned = untrue_words(f"<|user|>{shown}\nIs Face 7: <reading> there?", "count")
+    assert set(COUNT_WORDS) - set(banned) == ({true} if true else set())

@@ -86,6 +86,9 @@ def test_what_an_answer_must_not_hold_is_that_of_the_local_engine(processor):
 
 
 def test_bounds_are_handed_on(processor):
+    known = answer_sampling(processor, [9, 11], Bounds(intent="gaze"))["extra_args"]["facellm"]
+    assert known["first"] == [processor.token_id("<ask_gaze>")]
+    assert set(known["after"]) == {str(known["first"][0])}
     sampling = answer_sampling(processor, [9, 11], Bounds(7, 0.5, 0.9, 3))
     kept = {name: sampling[name] for name in ("max_tokens", "temperature", "top_p", "seed")}
     assert kept == {"max_tokens": 7, "temperature": 0.5, "top_p": 0.9, "seed": 3}

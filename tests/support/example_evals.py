@@ -11,7 +11,7 @@ from facellm.cli import main
 from facellm.labels import split_of
 
 SECTIONS = ("intended_use", "factors", "training_data", "ethical_considerations", "caveats")
-MODELS = {"measured": "sure", "again": "constant", "final": "sure"}
+MODELS = {"measured": "sure", "later": "constant", "final": "sure"}
 
 
 def is_eval(command):
