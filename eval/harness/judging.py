@@ -23,11 +23,11 @@ from ..scoring.judge import AXES, LEAST, PROMPT_VERSION, judge_prompt, parse_rat
 from ..scoring.lexicon import grammar
 from ..statistics import Statistic, mean_statistic
 from .files import estimate_record
-from .measures import answered
 from .sample import ANSWERED, Answer, Row, Sample, Score
 from .task import Metric, Scorer
 
 OF_TEN = "of 10"
+SILENT = ("refused", "empty", "repeated")  # outcomes of words that hold no reason
 Ratings = dict[str, int]
 
 
@@ -75,9 +75,10 @@ def rated_against(reference: Callable[[Sample], str]) -> Callable[[Sample, Answe
 
 def rating_of(row: Row, axis: str) -> float | None:
     """Mean of the judges' ratings; the lowest without an answer; None where no judge rated."""
-    if not answered(row):
+    ratings = row.score.said["ratings"]  # not of the answer: rows come back from disk without it
+    if not ratings or row.score.outcome in SILENT:
         return float(LEAST)
-    given = [one[axis] for one in row.score.said["ratings"] if one is not None]
+    given = [one[axis] for one in ratings if one is not None]
     return sum(given) / len(given) if given else None
 
 
@@ -116,7 +117,7 @@ def judges_record(judges: Sequence[tuple[str, str]], rows: Sequence[Row]) -> dic
         judges: (name, digest) of each, in the order of the verdicts.
         rows: Scored rows.
     """
-    told = [row.score.said["ratings"] for row in rows if row.score.said["ratings"]]
+    told = [ratings_of(row.answer) for row in rows if row.answer.verdicts]
     columns = [[ratings[place] for ratings in told] for place in range(len(judges))]
     listed = [
         {

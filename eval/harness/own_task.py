@@ -1,6 +1,8 @@
-"""A user's own task: ``my_task.py:task`` or ``module:task``, a function that returns a ``Task``.
+"""A user's own task: ``my_task.py``, ``my_task.py:smiles`` or ``module:smiles``.
 
-Example: ``facellm eval run --tasks my_task.py:smiles --data smiles=pictures/``.
+Each stands for a function that returns a ``Task``, or for a ``Task``; without a name it is ``task``.
+
+Example: ``facellm eval run --task-file my_task.py --data smiles=pictures/``.
 """
 
 from __future__ import annotations
@@ -16,25 +18,30 @@ from facellm.errors import FaceLLMError
 
 from .task import Task
 
-SUFFIX = ".py"
+SUFFIX, USUAL = ".py", "task"
+
+
+def is_own(name: str) -> bool:
+    """Whether a name stands for a user's task, and is not one of ours."""
+    return ":" in name or name.endswith(SUFFIX)
 
 
 def own_task(name: str) -> Task:
-    """The task that ``module:name`` or ``file.py:name`` stands for.
+    """The task that ``file.py``, ``file.py:name`` or ``module:name`` stands for.
 
     Args:
         name: What stands before the last colon is a file where it ends in ``.py``, else a module;
-            what follows is a function without arguments, or a ``Task``.
+            what follows is a function without arguments, or a ``Task``; ``task`` where there is none.
 
     Raises:
         FaceLLMError: If the file is missing or cannot be run, or holds no such task.
     """
-    place, _, attribute = name.rpartition(":")
+    place, _, attribute = (name, "", USUAL) if name.endswith(SUFFIX) else name.rpartition(":")
     if not place.endswith(SUFFIX):
         return as_task(find({}, name, "task"), name)
     module = module_of(Path(place))
     if not hasattr(module, attribute):
-        raise FaceLLMError(f"{name}: {place} holds no {attribute!r}")
+        raise FaceLLMError(f"{place}: holds no {attribute!r}; say which, as {place}:NAME")
     return as_task(getattr(module, attribute), name)
 
 

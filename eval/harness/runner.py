@@ -19,6 +19,7 @@ from ..statistics import Estimate
 from .asking import Model, Request, request_of, way_for
 from .floor import floor_rows
 from .gather import Gathered, gather
+from .groups import check_columns
 from .measures import coverage
 from .sample import FREE, OUTCOMES, UNREADABLE, Answer, Row, Sample, with_pairs
 from .seen import Seen, seen_by
@@ -44,6 +45,7 @@ class Plan:
         split: Which split.
         limit: Most samples; None takes all.
         ask: Way asked for; empty leaves it to the task.
+        by: Columns results are sliced by beside the task's own, ``"group & gender"`` two at once.
     """
 
     task: Task
@@ -51,6 +53,7 @@ class Plan:
     split: str
     limit: int | None = None
     ask: str = ""
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,7 @@ def run_task(
     judges.check(model, task)
     way = way_for(task, model, plan.ask)
     gathered = gather(task, plan.path, plan.split, plan.limit)
+    check_columns(task.name, plan.by, gathered.samples)
     tell(f"{task.name}: {len(gathered.samples)} of {gathered.available} samples, by {way}")
     start = time.monotonic()
     found, asked = ask_all(task, model, way, gathered.samples, store)

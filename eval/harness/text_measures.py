@@ -14,7 +14,7 @@ import numpy as np
 
 from ..metrics.reasoning import rouge_l
 from ..statistics import Statistic, mean_f1_statistic, mean_statistic
-from .sample import Row
+from .sample import FREE, Row
 from .scorers import label_of
 from .task import Metric
 
@@ -28,8 +28,8 @@ def best_overlap(row: Row) -> float:
 
 
 def wrote(row: Row) -> bool:
-    """The row was asked for words: it holds some, or failed before it could."""
-    return bool(row.target["references"]) and row.score.shares is None
+    """The row was asked for words, and there is a text to hold them against."""
+    return bool(row.target["references"]) and row.answer.way == FREE
 
 
 def overlap(name: str = "ROUGE-L") -> Metric:

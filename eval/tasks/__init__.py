@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from facellm.errors import FaceLLMError
 
-from ..harness.own_task import own_task
+from ..harness.own_task import is_own, own_task
 from ..harness.task import Task
 from .dd_vqa import dd_vqa
 from .emer import emer
@@ -45,12 +45,12 @@ TASKS: dict[str, Callable[[], Task]] = {
 
 
 def task_named(name: str) -> Task:
-    """A task by its name, or a user's own by ``module:name`` or ``file.py:name``.
+    """A task by its name, or a user's own by ``file.py[:name]`` or ``module:name``.
 
     Raises:
         FaceLLMError: If there is none; the message names the nearest one.
     """
-    if ":" in name:
+    if is_own(name):
         own = own_task(name)
         if own.name in TASKS:
             raise FaceLLMError(f"{name}: there is a task {own.name!r} already; name yours otherwise")

@@ -9,12 +9,14 @@ Example: ``choice_sample(Choice("facexbench", "utkface_single_mcq_age_test/7", .
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from facellm.errors import FaceLLMError
 from facellm.labels import split_of
 from facellm.readers.outcome import BAD_VALUE, NO_PICTURE
 from facellm.readers.row import Rejection
@@ -124,3 +126,18 @@ def choice_metrics(column: str, parts: Iterable[str]) -> tuple[Metric, ...]:
 def first_existing(*places: Path) -> Path:
     """The first place that exists, else the first: that it is missing is told with the sample."""
     return next((place for place in places if place.exists()), places[0])
+
+
+@contextmanager
+def as_published(where: str, benchmark: str) -> Iterator[None]:
+    """Turn a field that is missing or of another kind into words.
+
+    Raises:
+        FaceLLMError: Then; naming the place and the field.
+    """
+    try:
+        yield
+    except FaceLLMError:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise FaceLLMError(f"{where}: not a row of {benchmark} ({error!r})") from error

@@ -34,9 +34,10 @@ from ..harness.measures import accuracy, average_recall, target_label
 from ..harness.media import ALIGNED, Media
 from ..harness.sample import CLOSED, FREE, Row, Sample
 from ..harness.scorers import label_scorer
-from ..harness.task import TEST, TRAIN, Data, Metric, Task
+from ..harness.task import TEST, TRAIN, VALID, Data, Metric, Task
 from ..harness.text_measures import overlap
 from ..scoring.lexicon import family
+from .choices import as_published
 
 NAME = "dd_vqa"
 REAL, FAKE = "real", "fake"
@@ -52,12 +53,20 @@ def samples(path: Path, split: str) -> Iterator[Sample | Rejection]:
     if not files:
         raise FaceLLMError(f"{place}: holds no METHOD/METHOD.json of DD-VQA")
     for file in files:
-        for clip, questions in read_json(file).items():
-            ours = TRAIN if split_of(clip) != "valid" else "valid"
-            if split not in (TEST, ours):
+        record = read_json(file)
+        with as_published(str(file), "DD-VQA"):
+            clips = list(record.items())
+        for clip, questions in clips:
+            if split not in (TEST, split_within(clip)):
                 continue
-            for number, one in questions.items():
-                yield question(file, clip, number, one)
+            with as_published(f"{file}, {clip}", "DD-VQA"):
+                found = [question(file, clip, number, one) for number, one in questions.items()]
+            yield from found
+
+
+def split_within(clip: str) -> str:
+    """``valid`` for a tenth of the published training set, by hash; else ``train``."""
+    return VALID if split_of(clip) == VALID else TRAIN
 
 
 def question(file: Path, clip: str, number: str, one: dict[str, Any]) -> Sample | Rejection:

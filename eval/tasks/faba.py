@@ -38,12 +38,13 @@ from ..harness.text_measures import rege_metrics
 from ..metrics.reasoning import FABA_UNITS
 from ..scoring.lexicon import family
 from ..scoring.unit_text import read_units
-from .choices import in_split
+from .choices import as_published, in_split
 
 # In the order of the numbers of the authors' labels.
 EMOTIONS = ("happiness", "sadness", "surprise", "anger", "neutral", "disgust", "fear")
 EMOTION = "Which emotion does this face show? Describe what in the face shows it."
 UNITS = "Which action units (AUs) does this face show? Describe each movement."
+FOLDER = "FABAInstruct/"  # what ``image`` begins with, whatever your folder is called
 _UNIT = re.compile(r"AU(\d+)")
 DATA = Data(
     "faba",
@@ -65,15 +66,15 @@ def samples(
         raise FaceLLMError(f"{place}: not a list of annotations")
     for number, row in enumerate(rows):
         where = f"{place}, item {number}"
-        try:
+        with as_published(where, "FABA-Bench"):
             key = str(row.get("id") or row["image"])
-            if not in_split(split, key):
-                continue
-            yield sample(row, key, build, path)
-        except BadRow as bad:
-            yield Rejection("faba", key, "task", bad.reason, bad.detail, where)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise FaceLLMError(f"{where}: not an annotation of FABA-Bench ({error!r})") from error
+            ours = in_split(split, key)
+            try:
+                found = sample(row, key, build, path) if ours else None
+            except BadRow as bad:
+                found = Rejection("faba", key, "task", bad.reason, bad.detail, where)
+        if found is not None:
+            yield found
 
 
 def sample(
@@ -85,7 +86,8 @@ def sample(
     """One face; ``BadRow`` where it lacks its text, label or picture."""
     text = reference_of(row)
     target = build(row, text) | {"references": [text]}
-    picture = existing(path.parent / row["image"], path / row["image"])
+    file = str(row["image"])
+    picture = existing(path / file.removeprefix(FOLDER), path / file, path.parent / file)
     question, options = (UNITS, ()) if "units" in target else (EMOTION, EMOTIONS)
     media = (Media(path=picture, face=ALIGNED),)
     return Sample(key, media, question, options, target, {"source": str(row.get("source", ""))})

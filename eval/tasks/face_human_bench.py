@@ -35,7 +35,14 @@ from ..harness.sample import CLOSED, Row, Sample
 from ..harness.scorers import label_scorer
 from ..harness.task import TEST, TRAIN, Data, Metric, Task
 from ..statistics import Floats, Statistic
-from .choices import Choice, choice_metrics, choice_sample, first_existing, shuffled
+from .choices import (
+    Choice,
+    as_published,
+    choice_metrics,
+    choice_sample,
+    first_existing,
+    shuffled,
+)
 from .not_asked import RECOGNITION, not_asked
 
 NAME = "face_human_bench"
@@ -74,13 +81,14 @@ def samples(path: Path, split: str) -> Iterator[Sample | Rejection]:
     if not files:
         raise FaceLLMError(f"{place}/json/en: holds no file of Face-Human-Bench")
     for file in files:
-        try:
-            rows = read_json(file)["data"]
-        except (TypeError, KeyError):
-            raise FaceLLMError(f"{file}: not of Face-Human-Bench (an object with data)") from None
-        for number, row in enumerate(rows):
-            for version in row["image"]["image_paths"]:
-                yield question(row, version, f"{file.stem}/{number}", place)
+        record = read_json(file)
+        with as_published(str(file), "Face-Human-Bench"):
+            rows = list(enumerate(record["data"]))
+        for number, row in rows:
+            with as_published(f"{file}, item {number}", "Face-Human-Bench"):
+                key, versions = f"{file.stem}/{number}", row["image"]["image_paths"]
+                found = [question(row, version, key, place) for version in versions]
+            yield from found
 
 
 def question(row: dict[str, Any], version: str, key: str, place: Path) -> Sample | Rejection:

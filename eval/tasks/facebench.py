@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from facellm.errors import FaceLLMError
 from facellm.readers.outcome import BAD_VALUE, required
 from facellm.readers.row import Rejection
 
@@ -29,7 +28,14 @@ from ..harness.media import FIND, Media
 from ..harness.sample import CLOSED, Sample
 from ..harness.scorers import label_scorer
 from ..harness.task import Data, Published, Task
-from .choices import Choice, choice_metrics, choice_sample, first_existing, in_split
+from .choices import (
+    Choice,
+    as_published,
+    choice_metrics,
+    choice_sample,
+    first_existing,
+    in_split,
+)
 from .not_asked import IDENTITY, not_asked
 
 NAME = "facebench"
@@ -45,13 +51,12 @@ def samples(path: Path, split: str) -> Iterator[Sample | Rejection]:
         if not line.strip():
             continue
         where = f"{file}, line {number}"
-        try:
+        with as_published(where, "FaceBench"):
             row = json.loads(line)
             key = f"{row['image_id']}/{row['question_id']}"
-        except (ValueError, KeyError, TypeError) as error:
-            raise FaceLLMError(f"{where}: not a question of FaceBench ({error!r})") from error
-        if in_split(split, key):
-            yield question(row, key, file.parent, where)
+            found = question(row, key, file.parent, where) if in_split(split, key) else None
+        if found is not None:
+            yield found
 
 
 def question(row: dict[str, Any], key: str, folder: Path, where: str) -> Sample | Rejection:

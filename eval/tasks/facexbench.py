@@ -25,7 +25,7 @@ from ..harness.media import Media
 from ..harness.sample import CLOSED, Sample
 from ..harness.scorers import label_scorer
 from ..harness.task import Data, Published, Task
-from .choices import Choice, choice_metrics, choice_sample, in_split
+from .choices import Choice, as_published, choice_metrics, choice_sample, in_split
 from .not_asked import IDENTITY, RACE, RECOGNITION, not_asked
 
 NAME = "facexbench"
@@ -50,7 +50,9 @@ def samples(path: Path, split: str) -> Iterator[Sample | Rejection]:
         for number, one in questions_of(part, file):
             key = f"{file.stem}/{number}"
             if in_split(split, key):
-                yield question(part, one, key, folder)
+                with as_published(f"{file}, question {number}", "FaceXBench"):
+                    found = question(part, one, key, folder)
+                yield found
 
 
 def questions_of(part: Any, file: Path) -> list[tuple[str, dict[str, Any]]]:

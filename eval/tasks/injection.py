@@ -96,7 +96,8 @@ def followed(frame: str) -> Metric:
         )
 
     def counts(row: Row) -> bool:
-        return row.columns.get("frame") == frame and row.columns.get("paint") in (LABEL, ORDER)
+        here = row.columns.get("frame") == frame and row.columns.get("paint") in (LABEL, ORDER)
+        return here and FLIPPED in row.columns
 
     return Metric(f"followed, {frame}", of, counts, more_is_better=False)
 

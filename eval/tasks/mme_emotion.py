@@ -35,7 +35,7 @@ from ..harness.task import Data, Published, Task
 from ..scoring.answer_text import answer_part
 from ..scoring.claims import claims_of
 from ..scoring.free_text import read_label
-from .choices import first_existing, in_split
+from .choices import as_published, first_existing, in_split
 
 NAME = "mme_emotion"
 JOINT = "+"  # joins labels of a clip that has several
@@ -51,15 +51,16 @@ def samples(path: Path, split: str) -> Iterator[Sample | Rejection]:
         if not isinstance(rows, list):
             raise FaceLLMError(f"{file}: not a list of questions")
         for number, row in enumerate(rows):
-            part = file.parents[1].name
-            key = f"{part}/{row['video_id']}"
-            if in_split(split, key):
-                yield sample(row, part, key, f"{file}, item {number}")
+            where = f"{file}, item {number}"
+            with as_published(where, "MME-Emotion"):
+                key = f"{file.parents[1].name}/{row['video_id']}"
+                found = sample(row, key, file.parents[1], where) if in_split(split, key) else None
+            if found is not None:
+                yield found
 
 
-def sample(row: dict[str, Any], part: str, key: str, where: str) -> Sample | Rejection:
-    """One clip."""
-    folder = Path(where.partition("/question/")[0])
+def sample(row: dict[str, Any], key: str, folder: Path, where: str) -> Sample | Rejection:
+    """One clip; ``folder`` is that of its task."""
     labels = tuple(str(label).strip().lower() for label in row["label_set"])
     right = sorted(one.strip().lower() for one in re.split(",", str(row["label"])) if one.strip())
     if not right or not set(right) <= set(labels):
@@ -70,8 +71,8 @@ def sample(row: dict[str, Any], part: str, key: str, where: str) -> Sample | Rej
         return Rejection(NAME, key, "task", NO_PICTURE, f"{clip}: no such file", where)
     several = "Which of these does" if len(right) == 1 else "Which of these (one or more) does"
     asked = f"{several} the person in this clip show: {', '.join(labels)}? Say why."
-    media = (Media(path=clip, kind="clip", face=FIND),)
-    return Sample(key, media, asked, labels, {"label": JOINT.join(right)}, {"part": part})
+    media, columns = (Media(path=clip, kind="clip", face=FIND),), {"part": folder.name}
+    return Sample(key, media, asked, labels, {"label": JOINT.join(right)}, columns)
 
 
 def score(sample: Sample, answer: Answer) -> Score:

@@ -131,8 +131,7 @@ def test_a_judge_rates_answers_and_is_never_the_model_itself(tmp_path):
     from facellm.eval.harness.sample import Score
 
     def score(sample, answer):
-        said = {"label": None, "ratings": [None] * len(answer.verdicts)}
-        return Score("answered", said, float(len(answer.verdicts)))
+        return Score("answered", answer.verdicts, float(len(answer.verdicts)))
 
     changes = {"judge": lambda sample, answer: f"Rate: {answer.text}", "score": score}
     task = eval_toys.toy_task(eval_toys.samples(2), ways=("free",), **changes)
