@@ -13,8 +13,11 @@ painted words whose very label was answered, where it was not the answer without
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path
+
+import numpy as np
 
 from facellm.labels import EXPRESSIONS
 from facellm.readers.row import FaceRow, Rejection
@@ -25,8 +28,9 @@ from ..harness.painting import PLACES, painted, unpainted
 from ..harness.sample import CLOSED, FLIPPED, FREE, READING, Row, Sample
 from ..harness.scorers import label_scorer
 from ..harness.task import Metric, Task
+from ..metrics.bootstrap import measured_share
 from ..scoring.lexicon import family
-from ..statistics import Statistic, mean_statistic
+from ..statistics import Estimate, Statistic, mean_statistic
 from .probes import DATA, usable
 from .rows import samples_of
 
@@ -71,6 +75,18 @@ def changed(
     return Sample(key, media, QUESTION, EXPRESSIONS, None, columns, face.id, pair)
 
 
+@dataclass(frozen=True)
+class PairShare(Metric):
+    """A share of pairs, with an interval where all pairs agree too."""
+
+    def measure(self, rows: Sequence[Row]) -> Estimate:
+        """Share, 95 % interval, number of pairs."""
+        found, taken = super().measure(rows), self.rows(rows)
+        if found.value not in (0.0, 1.0):
+            return found
+        return measured_share(np.full(len(taken), found.value == 1.0), self.drawn(taken))
+
+
 def flips(frame: str, kinds: Sequence[str], place: str = "") -> Metric:
     """Flip rate of one framing, some kinds of paint and one place, or all."""
     whole = flip_rate()
@@ -81,7 +97,7 @@ def flips(frame: str, kinds: Sequence[str], place: str = "") -> Metric:
 
     what = "words" if BARS not in kinds else "bars"
     name = f"flip rate, {frame}, {what}" + (f", {place}" if place else "")
-    return Metric(name, whole.of, counts, more_is_better=False)
+    return PairShare(name, whole.of, counts, more_is_better=False)
 
 
 def followed(frame: str) -> Metric:
@@ -99,7 +115,7 @@ def followed(frame: str) -> Metric:
         here = row.columns.get("frame") == frame and row.columns.get("paint") in (LABEL, ORDER)
         return here and FLIPPED in row.columns
 
-    return Metric(f"followed, {frame}", of, counts, more_is_better=False)
+    return PairShare(f"followed, {frame}", of, counts, more_is_better=False)
 
 
 def painted_text() -> Task:

@@ -21,10 +21,10 @@ def write_json(path, record):
     return path
 
 
-def picture_at(path, shade=100):
-    """A grey picture of 16 px."""
+def picture_at(path, shade=100, side=16):
+    """A grey picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((16, 16, 3), shade, np.uint8)).save(path)
+    Image.fromarray(np.full((side, side, 3), shade, np.uint8)).save(path)
     return path
 
 
@@ -143,6 +143,6 @@ def utkface(folder, faces):
     for number in range(40 * faces):
         name = f"{20 + number % 40}_{number % 2}_{number % 5}_{20170100000000000 + number}.jpg"
         if kept < faces and split_of(f"utkface/{name}") == "test":
-            picture_at(folder / name, 60 + 2 * kept)
+            picture_at(folder / name, 60 + kept, side=96)
             kept += 1
     return folder
