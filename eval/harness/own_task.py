@@ -1,6 +1,6 @@
 """A user's own task: ``my_task.py``, ``my_task.py:smiles`` or ``module:smiles``.
 
-Each stands for a function that returns a ``Task``, or for a ``Task``; without a name it is ``task``.
+Each stands for a ``Task`` or a function that returns one; without a name it is ``task``.
 
 Example: ``facellm eval run --task-file my_task.py --data smiles=pictures/``.
 """
@@ -31,7 +31,7 @@ def own_task(name: str) -> Task:
 
     Args:
         name: What stands before the last colon is a file where it ends in ``.py``, else a module;
-            what follows is a function without arguments, or a ``Task``; ``task`` where there is none.
+            what follows is a ``Task`` or a function without arguments, by default ``task``.
 
     Raises:
         FaceLLMError: If the file is missing or cannot be run, or holds no such task.

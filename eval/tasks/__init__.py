@@ -53,7 +53,9 @@ def task_named(name: str) -> Task:
     if is_own(name):
         own = own_task(name)
         if own.name in TASKS:
-            raise FaceLLMError(f"{name}: there is a task {own.name!r} already; name yours otherwise")
+            raise FaceLLMError(
+                f"{name}: there is a task {own.name!r} already; name yours otherwise"
+            )
         return own
     if name not in TASKS:
         near = difflib.get_close_matches(name, TASKS, 1)

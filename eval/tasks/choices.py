@@ -1,4 +1,4 @@
-"""Multiple-choice benchmarks: a question of a file -> a sample, or why there is none; their metrics.
+"""Multiple-choice benchmarks: a question of a file -> a sample, or why there is none; metrics.
 
 Options are scored by log-probability where a model gives it, else by letter. The level of chance
 stands beside every accuracy, since benchmarks mix questions of two, three and four options.

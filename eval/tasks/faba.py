@@ -4,8 +4,8 @@ Layout: ``eval/eval_emotion_anno.json`` and ``eval/eval_au_anno.json``, lists of
 "image", "id", "conversations" or "gpt4", "label", "landmark"}``; ``image`` begins with
 ``FABAInstruct/``, the name of the folder. The authors' own scorer reads ``label`` (a number or name
 of seven emotions; ``1, 4, 25`` of units) and takes the reference text of ``gpt4``; their published
-example holds the text as the last turn of ``conversations`` and no label. Both forms are read: units
-without a label are those of the reference text (``AU(\\d+)``, as their scorer reads answers), an
+example holds the text as the last turn of ``conversations`` and no label. Both forms are read:
+units without a label are those the reference text names (AU12), as their scorer reads answers; an
 emotion without a label is a row without one.
 
 Words are read by our lexicon, not by the authors' parser, which takes "angry" for happiness, so
@@ -26,7 +26,7 @@ from typing import Any
 
 from facellm.atomic import read_json
 from facellm.errors import FaceLLMError
-from facellm.readers.outcome import BAD_LABEL, NO_LABEL, NO_PICTURE, BadRow, existing, required
+from facellm.readers.outcome import BAD_LABEL, NO_LABEL, BadRow, existing, required
 from facellm.readers.row import Rejection
 from facellm.readers.sources import AGREEMENT
 

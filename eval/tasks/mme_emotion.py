@@ -9,8 +9,8 @@ against the label. ``IR``, the intent of a speaker, needs the words of a convers
 not hold; it is asked all the same, and stands in its own row of the table.
 
 Checked on the published repository: the names of all eight files, the fields and first rows of
-three. Not checked: the other five files, where the clips lie. The authors' recognition score is made
-by a judge; ours is read by words, so their best figure is beside it with that note.
+three. Not checked: the other five files, where the clips lie. The authors' recognition score is
+made by a judge; ours is read by words, so their best figure is beside it with that note.
 
 Source: MME-Emotion; https://github.com/FunAudioLLM/MME-Emotion.
 """

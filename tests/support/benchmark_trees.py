@@ -64,7 +64,9 @@ def human_bench_file(folder, split, kind, asked, *, cropped=False):
         for path in paths.values():
             picture_at(folder / split / path)
         answers = {"question": text, "options": options, "answer": 0}
-        rows.append({"type": kind, "QA": answers, "image": {"image_paths": paths, "source": "made"}})
+        rows.append(
+            {"type": kind, "QA": answers, "image": {"image_paths": paths, "source": "made"}}
+        )
     return write_json(folder / split / "json" / "en" / f"{kind}.json", {"data": rows})
 
 

@@ -10,7 +10,7 @@ from facellm.errors import FaceLLMError
 from facellm.eval.harness import run_command
 from facellm.eval.tasks import task_named
 
-OWN = '''
+OWN = """
 from dataclasses import dataclass
 
 import eval_toys
@@ -41,7 +41,7 @@ def failing():
 
 def needs(one):
     return one
-'''
+"""
 
 
 @pytest.fixture
@@ -69,7 +69,9 @@ def test_a_file_with_a_task_is_run_as_any_other(place):
 
 def test_a_file_is_run_once_however_often_it_is_named(place):
     own = place / "once.py"
-    own.write_text("import eval_toys\neval_toys.LOADED = getattr(eval_toys, 'LOADED', 0) + 1\n" + OWN)
+    own.write_text(
+        "import eval_toys\neval_toys.LOADED = getattr(eval_toys, 'LOADED', 0) + 1\n" + OWN
+    )
     task_named(f"{own}:task")
     task_named(str(own))
     assert eval_toys.LOADED == 1

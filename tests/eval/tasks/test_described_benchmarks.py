@@ -25,7 +25,9 @@ def says(*answers, way="free"):
 
 
 def run(name, folder, model, split="test", ask=""):
-    return run_task(Plan(task_named(name), folder, split, None, ask), model, AnswerStore(None, None))
+    return run_task(
+        Plan(task_named(name), folder, split, None, ask), model, AnswerStore(None, None)
+    )
 
 
 def figures(result):
@@ -50,7 +52,9 @@ def test_rege_is_recognition_plus_overlap_and_adjectives_are_read(tmp_path):
 
 
 def test_emotions_without_a_label_or_of_another_set_are_counted(tmp_path):
-    trees.faba(tmp_path, [(None, "it looks angry"), ("contempt", "x"), (9, "x"), (0, " "), (0, "a")])
+    trees.faba(
+        tmp_path, [(None, "it looks angry"), ("contempt", "x"), (9, "x"), (0, " "), (0, "a")]
+    )
     found = gather(task_named("faba_emotion"), tmp_path, "test")
     assert found.rejected == {"no label": 2, "label outside the set": 2}
     assert [sample.target["label"] for sample in found.samples] == ["happiness"]
@@ -82,7 +86,10 @@ def dd_vqa(tmp_path):
     whole, nose = "Does the image look real/fake?", "Do the person's nose look real/fake?"
     clips = {
         "1_000_003": [
-            (whole, ["The image looks fake. The borders are blurred", "The image looks fake. Odd."]),
+            (
+                whole,
+                ["The image looks fake. The borders are blurred", "The image looks fake. Odd."],
+            ),
             (nose, ["The nose looks real. Fine", "The nose looks fake. Flat"]),
         ],
         "2_004": [(whole, ["The image looks real. All fits"]), (nose, ["The nose looks real."])],
@@ -146,7 +153,9 @@ def test_validation_clips_are_a_tenth_of_the_training_set(tmp_path):
 
 
 def spoil_faba(folder):
-    trees.write_json(folder / "eval" / "eval_emotion_anno.json", [{"id": "a", "gpt4": "b", "label": 0}])
+    trees.write_json(
+        folder / "eval" / "eval_emotion_anno.json", [{"id": "a", "gpt4": "b", "label": 0}]
+    )
     return r"item 0: not a row of FABA-Bench \(KeyError\('image'\)\)"
 
 

@@ -123,7 +123,7 @@ def test_a_file_of_emer_without_its_columns_is_named(tmp_path):
     (tmp_path / "gt-eng.csv").write_text("names,emotions\na,b\n")
     with pytest.raises(FaceLLMError, match=r"gt-eng.csv, line 2: needs the columns"):
         gather(task_named("emer"), tmp_path, "test")
-    with pytest.raises(FaceLLMError, match="final-EMER-reason.csv"):
+    with pytest.raises(FaceLLMError, match=r"final-EMER-reason\.csv"):
         gather(task_named("emer"), tmp_path / "empty", "test")
 
 
@@ -155,7 +155,7 @@ def test_a_row_of_mme_emotion_that_is_not_as_published_is_named(tmp_path):
     trees.write_json(tmp_path / "SA" / "question" / "SA.json", [{"video_id": "a"}])
     with pytest.raises(FaceLLMError, match=r"SA.json, item 0: not a row of MME-Emotion"):
         gather(task_named("mme_emotion"), tmp_path, "test")
-    with pytest.raises(FaceLLMError, match="holds no TASK/question/TASK.json"):
+    with pytest.raises(FaceLLMError, match=r"holds no TASK/question/TASK\.json"):
         gather(task_named("mme_emotion"), tmp_path / "none", "test")
 
 
