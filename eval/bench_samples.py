@@ -8,10 +8,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import count
 from pathlib import Path
 
 import cv2
+import numpy as np
 from PIL import Image
 
 from facellm.errors import FaceLLMError
@@ -42,9 +44,18 @@ def task_of(files: Sequence[Path], face: str, ways: tuple[str, ...]) -> Task:
     return Task("bench", 1, "a bench", *parts)
 
 
+@cache
+def base_photo() -> Rgb:
+    """(512, 512, 3): a photograph of ``new_photo``, smaller."""
+    return cv2.resize(new_photo(0), (512, 512), interpolation=cv2.INTER_AREA)
+
+
 def small_photo(index: int) -> Rgb:
-    """(500, 500, 3): a photograph of ``new_photo``, smaller."""
-    return cv2.resize(new_photo(index), (500, 500), interpolation=cv2.INTER_AREA)
+    """(500, 500, 3): another cut and light for every index, in a millisecond."""
+    rng = np.random.default_rng(index)
+    left, top = rng.integers(0, 13, 2)
+    light = 255 * (np.arange(256) / 255) ** rng.uniform(0.7, 1.4)
+    return cv2.LUT(base_photo()[top : top + 500, left : left + 500], light.astype(np.uint8))
 
 
 def pictures(folder: Path, number: int, crop: Callable[[Rgb], Rgb] | None = None) -> list[Path]:
