@@ -16,13 +16,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from facellm.errors import FaceLLMError
 
-from .bench_lines import Line
+from .bench_lines import Line, missing
 from .bench_samples import pictures, task_of, timed, turns
 from .harness.media import FIND
 from .harness.models.endpoint import EndpointModel
@@ -35,6 +35,24 @@ FAR = 0.2  # seconds
 PATIENCE = 120.0  # seconds until a server must be ready
 GOAL = 3.0  # times as fast
 READY = re.compile(r"(http://\S+) is ready")
+
+
+def endpoint_lines(
+    name: str, opened: AbstractContextManager[str], folder: Path, runs: int
+) -> list[Line]:
+    """Lines of one endpoint; one that says why not where it cannot be asked.
+
+    Args:
+        name: In the lines.
+        opened: Gives its address, ``URL#NAME``.
+        folder: For pictures.
+        runs: Turns that count.
+    """
+    try:
+        with opened as address:
+            return at_once_lines(name, address, folder, runs)
+    except FaceLLMError as error:
+        return [missing(f"{name}: {AT_ONCE} at once over one by one", str(error))]
 
 
 def at_once_lines(name: str, address: str, folder: Path, runs: int) -> list[Line]:
@@ -100,7 +118,7 @@ def far_away() -> Iterator[str]:
 
 @contextmanager
 def serving(model: Path | None) -> Iterator[str]:
-    """The address of a ``facellm serve`` in a process of its own.
+    """``URL#NAME`` of a ``facellm serve`` in a process of its own.
 
     Raises:
         FaceLLMError: If it is not ready in time; holds what it said last.
@@ -110,7 +128,7 @@ def serving(model: Path | None) -> Iterator[str]:
     with tempfile.TemporaryFile("w+") as said:
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
         try:
-            yield ready(child, said.fileno())
+            yield f"{ready(child, said.fileno())}/v1#facellm"
         finally:
             child.send_signal(signal.SIGTERM)
             try:

@@ -22,12 +22,11 @@ from pathlib import Path
 
 from facellm.assistant import FaceAssistant
 from facellm.crops import upright_crop
-from facellm.errors import FaceLLMError
 from facellm.labels import EXPRESSIONS
 
 from .answering import answer_prompts
-from .bench_endpoints import at_once_lines, far_away, serving
-from .bench_lines import Line, Rgb, missing
+from .bench_endpoints import endpoint_lines, far_away, serving
+from .bench_lines import Line, Rgb
 from .bench_samples import QUESTION, pictures, small_photo, task_of, timed, turns
 from .harness.media import CROP, FIND, Media
 from .harness.models.function import FunctionModel
@@ -52,19 +51,8 @@ def harness_lines(assistant: FaceAssistant, runs: int, model: Path | None = None
         place = Path(folder)
         lines = cache_lines(local, place, few) + prefix_lines(local, runs)
         lines += overhead_lines(place, runs)
-        with far_away() as address:
-            lines += at_once_lines("an endpoint of 0.2 s an answer", address, place, few)
-        return lines + server_lines(place, few, model)
-
-
-def server_lines(folder: Path, runs: int, model: Path | None) -> list[Line]:
-    """Our own server; a line that says why not where it cannot be started."""
-    name = "our server"
-    try:
-        with serving(model) as url:
-            return at_once_lines(name, f"{url}/v1#facellm", folder, runs)
-    except FaceLLMError as error:
-        return [missing(f"{name}: 8 at once over one by one", str(error))]
+        lines += endpoint_lines("an endpoint of 0.2 s an answer", far_away(), place, few)
+        return lines + endpoint_lines("our server", serving(model), place, few)
 
 
 def cache_lines(local: LocalModel, folder: Path, runs: int) -> list[Line]:

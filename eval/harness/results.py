@@ -51,7 +51,6 @@ def task_record(result: TaskResult) -> dict[str, Any]:
     """One task's part of it."""
     plan, task, gathered = result.plan, result.plan.task, result.gathered
     layout, terms = task.data.described()
-    columns = dict.fromkeys((*task.columns, *plan.by))
     floor = result.floor
     return {
         "title": task.title,
@@ -75,7 +74,7 @@ def task_record(result: TaskResult) -> dict[str, Any]:
         "outcomes": result.outcomes(),
         "judges": judges_record(result.judges, result.rows) if result.judges else None,
         "published": [asdict(row) for row in task.published],
-        "groups": [sliced(task.headline, result.rows, column) for column in columns],
+        "groups": [sliced(task.headline, result.rows, column) for column in plan.columns],
     }
 
 

@@ -177,6 +177,8 @@ def plans_of(args: argparse.Namespace, split: str) -> list[Plan]:
     given, plans, missing = data_paths(args.data), [], []
     for name in names:
         task = task_named(name)
+        if task.name in {plan.task.name for plan in plans}:
+            raise FaceLLMError(f"{name}: a task {task.name!r} is named already")
         try:
             path = required_data(task, given)
         except FaceLLMError as error:

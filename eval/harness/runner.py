@@ -55,6 +55,11 @@ class Plan:
     ask: str = ""
     by: tuple[str, ...] = ()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Everything results are sliced by, each once."""
+        return tuple(dict.fromkeys((*self.task.columns, *self.by)))
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -134,8 +139,8 @@ class Judges:
                 raise FaceLLMError(
                     f"judge {judge.name}: {MOVING!r} is another model tomorrow; name its version"
                 )
-        if len({digest for _, digest in self.names}) < len(self.asked):
-            raise FaceLLMError("a judge is named twice; agreement needs two different ones")
+        if len({bare_name(judge) for judge, _ in self.asked}) < len(self.asked):
+            raise FaceLLMError("a judge is named twice; agreement needs two different models")
 
 
 def bare_name(model: Model) -> str:

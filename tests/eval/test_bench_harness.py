@@ -96,7 +96,8 @@ def test_a_question_that_is_not_answered_ends_the_bench(small, tmp_path):
 
 
 def test_a_server_that_does_not_start_is_a_line_without_a_value(tmp_path):
-    (line,) = bench_harness.server_lines(tmp_path, 1, tmp_path / "no weights")
+    opened = bench_endpoints.serving(tmp_path / "no weights")
+    (line,) = bench_endpoints.endpoint_lines("ours", opened, tmp_path, 1)
     assert line.value is None
     assert re.search(r"facellm serve is not ready: .*no weights", line.name)
     assert "missing" in table([line])

@@ -67,6 +67,12 @@ def test_a_file_with_a_task_is_run_as_any_other(place):
     assert "other" in json.loads((place / "b" / "results.json").read_text())["tasks"]
 
 
+def test_a_task_is_named_once(place, capsys):
+    own = str(place / "mine.py")
+    assert run(place, "--task-file", own, "--task-file", f"{own}:task") != 0
+    assert "a task 'mine' is named already" in capsys.readouterr().err
+
+
 def test_a_file_is_run_once_however_often_it_is_named(place):
     own = place / "once.py"
     own.write_text(

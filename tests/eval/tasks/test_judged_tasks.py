@@ -165,7 +165,7 @@ def test_a_row_of_mme_emotion_that_is_not_as_published_is_named(tmp_path):
         (["http://b:1/v1 x"], None),
         (["org/Model-7B at http://elsewhere/v1"], "cannot be its own judge"),
         (["gpt-latest at http://b:1/v1"], "is another model tomorrow"),
-        (["a at http://b:1/v1", "a at http://b:1/v1"], "named twice"),
+        (["a at http://b:1/v1", "a at http://c:2/v1"], "named twice"),
     ],
 )
 def test_a_judge_is_pinned_another_model_and_named_once(names, told):
