@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import cv2
@@ -86,6 +86,5 @@ def timed(task: Task, model: Model, store: AnswerStore) -> float:
 
 def turns(pairs: Iterator[tuple[float, float]], runs: int) -> tuple[float, float]:
     """Medians of the seconds of two that take turns; the first turn does not count."""
-    taken = [pair for pair, _ in zip(pairs, range(runs + 1), strict=False)][1:]
-    first, second = zip(*taken, strict=True)
+    first, second = zip(*islice(pairs, 1, runs + 1), strict=True)
     return statistics.median(first), statistics.median(second)
