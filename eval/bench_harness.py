@@ -34,7 +34,7 @@ from .harness.models.local import LocalModel
 from .harness.sample import CLOSED, FREE
 from .harness.store import AnswerStore
 
-ASKED, PLAIN = 8, 200  # samples a turn: of the cache, of the bare loop
+ASKED, PLAIN = 8, 64  # samples a turn: of the cache, of the bare loop
 TURNS = 3  # at most, where a turn takes seconds
 
 
