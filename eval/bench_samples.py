@@ -69,15 +69,17 @@ def pictures(folder: Path, number: int, crop: Callable[[Rgb], Rgb] | None = None
     return files
 
 
-def timed(task: Task, model: Model, store: AnswerStore) -> float:
-    """Seconds a task takes.
+def timed(
+    task: Task, model: Model, store: AnswerStore, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """Seconds a task takes, by a clock.
 
     Raises:
         FaceLLMError: If a question was not answered: a failure is fast, and no answer.
     """
-    start = time.perf_counter()
+    start = clock()
     result = run_task(Plan(task, Path(), "valid"), model, store)
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     failed = [row.answer for row in result.rows if row.answer.failure]
     if failed:
         raise FaceLLMError(f"{model.name}: {failed[0].failure} ({failed[0].detail})")
