@@ -126,8 +126,7 @@ def overhead_lines(folder: Path, runs: int) -> list[Line]:
     through, bare = turns(pairs(), runs)
     each = 1e3 * (through - bare) / PLAIN
     return [
-        Line("harness: a bare loop, CPU", 1e3 * bare / PLAIN,
-             "ms", None, runs),
+        Line("harness: a bare loop, CPU", 1e3 * bare / PLAIN, "ms", None, runs),
         Line("harness: overhead a sample, CPU", each, "ms", None, runs),
         Line("harness over a bare loop, CPU", through / bare, "x", None, runs),
-    ]  # fmt: skip
+    ]
