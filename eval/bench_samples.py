@@ -47,7 +47,8 @@ def task_of(files: Sequence[Path], face: str, ways: tuple[str, ...]) -> Task:
 @cache
 def base_photo() -> Rgb:
     """(512, 512, 3): a photograph of ``new_photo``, smaller."""
-    return cv2.resize(new_photo(0), (512, 512), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(new_photo(0), (512, 512), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
 
 
 def small_photo(index: int) -> Rgb:
@@ -55,7 +56,8 @@ def small_photo(index: int) -> Rgb:
     rng = np.random.default_rng(index)
     left, top = rng.integers(0, 13, 2)
     light = 255 * (np.arange(256) / 255) ** rng.uniform(0.7, 1.4)
-    return cv2.LUT(base_photo()[top : top + 500, left : left + 500], light.astype(np.uint8))
+    cut = base_photo()[top : top + 500, left : left + 500]
+    return np.asarray(cv2.LUT(cut, light.astype(np.uint8)), np.uint8)
 
 
 def pictures(folder: Path, number: int, crop: Callable[[Rgb], Rgb] | None = None) -> list[Path]:
