@@ -38,11 +38,12 @@ from facellm.generation import greedy_tokens
 from .answering import answer_prompts
 from .bench_clips import clip_lines
 from .bench_engine import engine_lines
+from .bench_harness import harness_lines
 from .bench_tables import table_lines
 from .measured_process import run_measured
 
 TOKENS = 60
-PARTS = ("ask", "engine", "tables", "clips")
+PARTS = ("ask", "engine", "tables", "clips", "harness")
 BATCH = 32
 QUESTION = "What expression does this face show?"
 Rgb = NDArray[np.uint8]
@@ -218,6 +219,7 @@ def main(argv: list[str] | None = None) -> None:
         "engine": lambda: engine_lines(by_torch, args.runs),
         "tables": lambda: table_lines(assistant, args.runs, args.mediapipe),
         "clips": lambda: clip_lines(assistant, args.runs),
+        "harness": lambda: harness_lines(by_torch, args.runs, args.model),
     }
     lines = [line for name in args.parts for line in parts[name]()]
     after = machine(args.threads)

@@ -40,6 +40,9 @@ def main(argv: list[str]) -> int:
     given = data_paths(args.data)
     for name in args.tasks.split(",") if args.tasks else TASKS:
         task = task_named(name.strip())
+        if task.judge is not None and not args.tasks:
+            print(f"{task.name}: needs a judge, which lmms-eval has none of; not exported")
+            continue
         path = found_data(task, given)
         if path:
             check_agreed(task, args.agreed)

@@ -33,7 +33,10 @@ RUN, RESULTS, TIMING, SAMPLES = "run.json", "results.json", "timing.json", "samp
 ANSWERS = "answers.sqlite"
 REPORT_MD, REPORT_HTML = "report.md", "report.html"
 FORMAT = 1
-OWN = ("id", "cluster", "pair", "outcome", "value", "said", "target", "shares", "text", "detail")
+OWN = (
+    *("id", "cluster", "pair", "outcome", "value"),
+    *("said", "target", "shares", "way", "text", "detail"),
+)
 
 
 def begin(folder: Path, asked: dict[str, Any], command: str, *, resume: bool) -> str:
@@ -103,7 +106,7 @@ def row_record(row: Row) -> dict[str, Any]:
     score, answer = row.score, row.answer
     own = (row.id, row.cluster, row.pair, score.outcome, score.value)
     told = (as_json(score.said), as_json(row.target), as_json(score.shares))
-    words = (answer.text or None, answer.detail or None)
+    words = (answer.way, answer.text or None, answer.detail or None)
     record = dict(zip(OWN, (*own, *told, *words), strict=True))
     return record | {f"column.{name}": value for name, value in row.columns.items()}
 
@@ -114,7 +117,7 @@ def as_json(value: Any) -> str | None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Rows of a file of ``write_rows``; their answers hold the words only.
+    """Rows of a file of ``write_rows``; their answers hold the way and the words only.
 
     Raises:
         FaceLLMError: If it is no such file.
@@ -138,6 +141,6 @@ def row_of(record: dict[str, Any]) -> Row:
         if name.startswith("column.")
     }
     score = Score(record["outcome"], said, record["value"], shares)
-    answer = Answer("", record["text"] or "", detail=record["detail"] or "")
+    answer = Answer(record["way"], record["text"] or "", detail=record["detail"] or "")
     held = (record["id"], target, columns, record["cluster"], record["pair"])
     return Row(*held, answer, score)

@@ -14,6 +14,7 @@ from typing import Any
 from facellm.atomic import write_text
 
 from .files import REPORT_HTML, REPORT_MD
+from .judging import judges_lines, shown_agreement
 from .results import shown_metric, shown_value
 
 Plots = Mapping[str, Mapping[str, str]]  # task -> kind -> SVG
@@ -37,8 +38,8 @@ def html(results: dict[str, Any], plots: Plots) -> str:
     template = files("facellm.eval.harness").joinpath("report.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters |= {"metric": shown_metric, "uri": svg_uri}
-    environment.globals["shown"] = shown_value
     told = {"said_by": said_by, "temperature_line": temperature_line}
+    environment.globals |= {"shown": shown_value, "agreement": shown_agreement}
     return environment.from_string(template).render(
         r=results, plots=plots, beside=beside, gap_line=gap_line, **told
     )
@@ -119,6 +120,8 @@ def task_lines(name: str, task: dict[str, Any]) -> list[str]:
     if rejected:
         told = ", ".join(f"{reason} {count:,}" for reason, count in rejected.items())
         lines.append(f"Rows of the set that could not be samples: {told}.")
+    if task.get("judges"):
+        lines += ["", *judges_lines(task["judges"])]
     for group in task["groups"]:
         lines += ["", *group_lines(group)]
     return lines

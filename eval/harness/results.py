@@ -25,6 +25,7 @@ from facellm.errors import FaceLLMError
 from .asking import Model
 from .files import FORMAT, metric_record
 from .groups import sliced
+from .judging import judges_record
 from .runner import TaskResult
 
 LIBRARIES = ("facellm", "torch", "transformers", "numpy", "opencv-python-headless", "pillow")
@@ -73,8 +74,9 @@ def task_record(result: TaskResult) -> dict[str, Any]:
         "metrics": [metric_record(*pair) for pair in result.measured()],
         "floor": None if floor is None else [metric_record(*pair) for pair in floor],
         "outcomes": result.outcomes(),
+        "judges": judges_record(result.judges, result.rows) if result.judges else None,
         "published": [asdict(row) for row in task.published],
-        "groups": [sliced(task.headline, result.rows, column) for column in task.columns],
+        "groups": [sliced(task.headline, result.rows, column) for column in plan.columns],
     }
 
 

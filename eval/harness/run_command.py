@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,14 @@ def new_run_parser() -> argparse.ArgumentParser:
     """Arguments of the sub-verb."""
     parser = new_subverb_parser("run", DESCRIPTION, EXAMPLES)
     parser.add_argument("--model", metavar="MODEL", help="what is measured, see above")
-    parser.add_argument("--tasks", metavar="T1,T2", required=True, help="see `facellm eval tasks`")
+    parser.add_argument("--tasks", metavar="T1,T2", default="", help="see `facellm eval tasks`")
+    parser.add_argument(
+        "--task-file",
+        metavar="FILE.py[:NAME]",
+        action="append",
+        default=[],
+        help="a task of your own (NAME is `task` by default); may be repeated",
+    )
     add_data_argument(parser)
     parser.add_argument("--limit", type=whole_number, metavar="N", help="samples a task, spread")
     parser.add_argument("--split", metavar="SPLIT", help="train, valid (default) or test")
@@ -58,6 +65,13 @@ def new_run_parser() -> argparse.ArgumentParser:
     parser.add_argument("--ask", choices=("reading", "closed", "letter", "free"), help="one way")
     parser.add_argument(
         "--judge", metavar="MODEL", action="append", default=[], help="rates answers"
+    )
+    parser.add_argument(
+        "--by",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help='also slice by a column, "group & gender" by two at once',
     )
     parser.add_argument(
         "-o", "--out", metavar="FOLDER", type=Path, default=Path("eval-run"), help="%(default)s"
@@ -159,18 +173,20 @@ def plans_of(args: argparse.Namespace, split: str) -> list[Plan]:
     Raises:
         FaceLLMError: If a task is unknown, named twice, or its data are missing.
     """
-    names = [name.strip() for name in args.tasks.split(",") if name.strip()]
+    names = [name.strip() for name in args.tasks.split(",") if name.strip()] + args.task_file
     if len(set(names)) != len(names) or not names:
         raise FaceLLMError(f"--tasks {args.tasks!r}: names tasks, each once")
     given, plans, missing = data_paths(args.data), [], []
     for name in names:
         task = task_named(name)
+        if task.name in {plan.task.name for plan in plans}:
+            raise FaceLLMError(f"{name}: a task {task.name!r} is named already")
         try:
             path = required_data(task, given, args.agreed)
         except FaceLLMError as error:
             missing.append(str(error))
             continue
-        plans.append(Plan(task, path, split, args.limit, args.ask or ""))
+        plans.append(Plan(task, path, split, args.limit, args.ask or "", tuple(args.by)))
     if missing:
         raise FaceLLMError("; ".join(missing))
     return plans
@@ -198,6 +214,7 @@ def asked(args: argparse.Namespace, plans: list[Plan], model: Model) -> dict[str
         "limit": args.limit,
         "ask": args.ask,
         "judges": args.judge,
+        "by": args.by,
         "floor": not args.no_floor,
     }
 
@@ -210,7 +227,8 @@ def store_of(args: argparse.Namespace, model: Model) -> AnswerStore:
 
 def judges_of(args: argparse.Namespace) -> Judges:
     """The judges of ``--judge``."""
-    models = [open_model(name, options_of(args)) for name in args.judge]
+    steady = replace(options_of(args), temperature=0.0)  # so that a verdict can be kept
+    models = [open_model(name, steady) for name in args.judge]
     return Judges([(model, store_of(args, model)) for model in models])
 
 

@@ -19,6 +19,7 @@ from ..statistics import Estimate
 from .asking import Model, Request, request_of, way_for
 from .floor import floor_rows
 from .gather import Gathered, gather
+from .groups import check_columns
 from .measures import coverage
 from .sample import FREE, OUTCOMES, UNREADABLE, Answer, Row, Sample, with_pairs
 from .seen import Seen, seen_by
@@ -26,6 +27,7 @@ from .store import AnswerStore, answer_key
 from .task import VALID, Metric, Task
 from .temperature import Temperature, fit
 
+MOVING = "latest"  # how names end that stand for another model every month
 BLOCK = 256  # requests handed to a model at once
 Tell = Callable[[str], None]
 
@@ -44,6 +46,7 @@ class Plan:
         split: Which split.
         limit: Most samples; None takes all.
         ask: Way asked for; empty leaves it to the task.
+        by: Columns results are sliced by beside the task's own, ``"group & gender"`` two at once.
     """
 
     task: Task
@@ -51,6 +54,12 @@ class Plan:
     split: str
     limit: int | None = None
     ask: str = ""
+    by: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Everything results are sliced by, each once."""
+        return tuple(dict.fromkeys((*self.task.columns, *self.by)))
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,7 @@ class TaskResult:
         timing: How long it took.
         floor: Rows of the small network on the same samples, or None.
         temperature: Fitted on validation rows, where the task asks for one.
+        judges: (name, digest) of those who rated the answers, in the order of their verdicts.
     """
 
     plan: Plan
@@ -104,6 +114,8 @@ class TaskResult:
             return None
         return [(m, m.measure(self.floor)) for m in (*self.plan.task.metrics, coverage())]
 
+    judges: tuple[tuple[str, str], ...] = ()
+
     def outcomes(self) -> dict[str, int]:
         """Outcome -> how many, those that happened, in the order of ``OUTCOMES``."""
         counts = Counter(row.score.outcome for row in self.rows)
@@ -121,18 +133,35 @@ class Judges:
 
     asked: Sequence[tuple[Model, AnswerStore]] = ()
 
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """(name, digest) of each."""
+        return tuple((judge.name, judge.digest) for judge, _ in self.asked)
+
     def check(self, model: Model, task: Task) -> None:
-        """Refuse a run without a judge, or with the model as its own.
+        """Refuse a run without a judge, with the model as its own, or with a judge not pinned.
 
         Raises:
-            FaceLLMError: Then.
+            FaceLLMError: Then; and where one judge is named twice, which would agree with itself.
         """
         if task.judge is None:
             return
         if not self.asked:
             raise FaceLLMError(f"task {task.name} needs a judge: --judge URL#MODEL")
-        if any(model.digest == judge.digest or model.name == judge.name for judge, _ in self.asked):
-            raise FaceLLMError(f"{model.name} is under test and cannot be its own judge")
+        for judge, _ in self.asked:
+            if model.digest == judge.digest or bare_name(model) == bare_name(judge):
+                raise FaceLLMError(f"{model.name} is under test and cannot be its own judge")
+            if bare_name(judge).endswith(MOVING):
+                raise FaceLLMError(
+                    f"judge {judge.name}: {MOVING!r} is another model tomorrow; name its version"
+                )
+        if len({bare_name(judge) for judge, _ in self.asked}) < len(self.asked):
+            raise FaceLLMError("a judge is named twice; agreement needs two different models")
+
+
+def bare_name(model: Model) -> str:
+    """The model's own id, without where it is served: one model has many addresses."""
+    return model.name.split()[0].rpartition("/")[2].casefold()
 
 
 def run_task(
@@ -148,6 +177,7 @@ def run_task(
     judges.check(model, task)
     way = way_for(task, model, plan.ask)
     gathered = gather(task, plan.path, plan.split, plan.limit)
+    check_columns(task.name, plan.by, gathered.samples)
     tell(f"{task.name}: {len(gathered.samples)} of {gathered.available} samples, by {way}")
     start = time.monotonic()
     found, asked = ask_all(task, model, way, gathered.samples, store)
@@ -156,7 +186,9 @@ def run_task(
     rows = with_pairs([Row.of(one, answer, task.score(one, answer)) for one, answer in pairs])
     pictures = sum(len(gathered.samples[place].media) for place in asked)
     timing = Timing(time.monotonic() - start, len(asked), pictures)
-    return TaskResult(plan, way, gathered, rows, seen_by(model, task, plan.split), timing)
+    by = judges.names if task.judge else ()
+    seen = seen_by(model, task, plan.split)
+    return TaskResult(plan, way, gathered, rows, seen, timing, judges=by)
 
 
 def ask_all(

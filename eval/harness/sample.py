@@ -38,6 +38,7 @@ OUTCOMES = (
     *(TIMEOUT, UNREACHABLE, REJECTED, UNREADABLE, BROKEN),
 )
 FLIPPED = "flipped"  # column of a changed copy: its answer is not that of the unchanged sample
+UNSEEN = frozenset({NO_FACE, UNREADABLE})  # the model was shown nothing
 # Of the moment, not of the model: never kept, so a resumed run asks again.
 PASSING = frozenset({TIMEOUT, UNREACHABLE})
 
@@ -162,16 +163,18 @@ class Row:
 def with_pairs(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Rows, the changed copies among them with the column ``flipped``.
 
+    A copy has none where it or its unchanged sample could not be shown: then no answer can flip.
+
     Raises:
         ValueError: If a copy's unchanged sample is not among them: a bug of the task.
     """
-    plain = {row.id: row.score.said for row in rows if row.pair is None}
+    plain = {row.id: row.score for row in rows if row.pair is None}
     lost = [row.id for row in rows if row.pair is not None and row.pair not in plain]
     if lost:
         raise ValueError(f"{len(lost)} copies without their sample, first {lost[0]!r}")
     return tuple(
         row
-        if row.pair is None
-        else replace(row, columns={**row.columns, FLIPPED: row.score.said != plain[row.pair]})
+        if row.pair is None or {row.score.outcome, plain[row.pair].outcome} & UNSEEN
+        else replace(row, columns={**row.columns, FLIPPED: row.score.said != plain[row.pair].said})
         for row in rows
     )

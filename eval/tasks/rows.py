@@ -16,7 +16,7 @@ from ..harness.task import Samples
 
 NO_TARGET = "no label of this task"
 STARTS = (0, 3, 10, 20, 30, 40, 50, 60, 70)  # first years of the bands results are sliced by
-PERSON = ("group", "gender", "age_band")  # columns of ``person``
+PERSON = ("group", "gender", "age_band", "group & gender")  # columns of ``person``
 
 
 def samples_of(

@@ -142,10 +142,10 @@ def test_a_judge_rates_answers_and_is_never_the_model_itself(tmp_path):
         asked.append(prompt)
         return "8"
 
-    judge = FunctionModel("x:rater", rater)
+    judge, other = FunctionModel("x:rater", rater), FunctionModel("x:other", rater)
     store = AnswerStore(None, None)
     plan = Plan(task, tmp_path, "valid")
-    found = run_task(plan, model, store, Judges([(judge, store), (judge, store)]))
+    found = run_task(plan, model, store, Judges([(judge, store), (other, store)]))
     assert [row.answer.verdicts for row in found.rows] == [("8", "8")] * 2
     assert all(prompt.startswith("Rate: ") for prompt in asked)
     with pytest.raises(FaceLLMError, match="needs a judge"):
