@@ -31,13 +31,13 @@ from PIL import Image
 from torch import Tensor
 
 from facellm.assistant import FaceAssistant
+from facellm.bench_lines import Line, machine, new_photo, table
 from facellm.crops import upright_crop
 from facellm.generation import greedy_tokens
 
 from .answering import answer_prompts
 from .bench_clips import clip_lines
 from .bench_engine import engine_lines
-from .bench_lines import Line, machine, new_photo, table
 from .bench_tables import table_lines
 from .measured_process import run_measured
 

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from skimage.data import astronaut
 
 from facellm.assistant import FaceAssistant
+from facellm.bench_lines import Line
 from facellm.block_reading import ReadOptions
 from facellm.clip.clip_reading import read_inputs
 from facellm.errors import FaceLLMError
 
-from .bench_lines import Line
 from .measured_process import run_measured
 
 FACES = (1, 2, 4, 8, 16)

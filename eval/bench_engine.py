@@ -13,13 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from facellm.assistant import FaceAssistant
+from facellm.bench_lines import Line, Rgb, missing, new_photo
 from facellm.crop_reading import SeenCrops, read_crops, see_crops
 from facellm.crops import upright_crop
 from facellm.engine import ReadingEngine
 from facellm.engine_file import ENGINE, EngineUnusable
 from facellm.openvino_engine import OpenVinoEngine
-
-from .bench_lines import Line, Rgb, missing, new_photo
 
 BATCHES = (1, 16, 32)
 LEAST_RATIO = 2.0

@@ -29,11 +29,10 @@ from torch import Tensor, nn
 from transformers import ConvNextV2Config, ConvNextV2Model
 
 from facellm.assistant import FaceAssistant
+from facellm.bench_lines import Line, Rgb, missing, new_photo
 from facellm.crops import upright_crop
 from facellm.errors import FaceLLMError
 from facellm.images import load_image
-
-from .bench_lines import Line, Rgb, missing, new_photo
 
 PICTURES = 16
 VGG = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)

@@ -8,9 +8,9 @@ import pytest
 from hand_clock import HandClock
 
 from facellm.assistant import FaceAssistant
+from facellm.bench_lines import table
 from facellm.engine_file import EngineUnusable
 from facellm.eval import bench_engine
-from facellm.eval.bench_lines import table
 
 
 @pytest.fixture

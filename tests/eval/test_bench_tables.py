@@ -10,9 +10,9 @@ import torch
 from hand_clock import HandClock
 from transformers import ConvNextV2Config, ConvNextV2Model
 
+from facellm.bench_lines import table
 from facellm.errors import FaceLLMError
 from facellm.eval import bench_tables
-from facellm.eval.bench_lines import table
 
 PATHS = [Path(f"{index:02}.jpg") for index in range(4)]
 

@@ -165,7 +165,7 @@ class Training:
         """Take the steps that are left."""
         self.engine.train(True)
         while self.progress.step < self.steps:
-            facts = self._step(self.progress.step)
+            facts = self.take_step(self.progress.step)
             step, seconds = self.progress.step + 1, self.progress.seconds + facts.seconds
             self.progress = Progress(step, seconds)
             self.teller.step(step, step / self.stream.steps_per_epoch, facts, seconds)
@@ -176,7 +176,8 @@ class Training:
             if last or (every and step % every == 0):
                 self._validate(step)
 
-    def _step(self, step: int) -> StepFacts:
+    def take_step(self, step: int) -> StepFacts:
+        """Take optimizer step ``step``, counted from 0; ``to_end`` says and saves besides."""
         start = time.monotonic()
         batches = self.stream.micro_batches(step)
         self._check_count(batches, step)

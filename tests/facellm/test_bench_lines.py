@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from facellm.eval.bench_lines import Line, machine, missing, new_photo, table
+from facellm.bench_lines import Line, machine, missing, new_photo, table
 
 
 @pytest.mark.parametrize(

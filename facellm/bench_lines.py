@@ -6,6 +6,8 @@ Example: ``table([Line("crops read", 120.0, "/s", None, 7)])`` is a Markdown tab
 from __future__ import annotations
 
 import os
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,7 @@ class Line:
         goal: Bound in the same unit, None for information.
         runs: How many runs the median is of.
         at_least: The goal is a lower bound; otherwise it is an upper one.
+        quartiles: Of the runs, in the same unit; None where only the median is known.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Line:
     goal: float | None
     runs: int
     at_least: bool = False
+    quartiles: tuple[float, float] | None = None
 
     @property
     def reached(self) -> bool | None:
@@ -45,6 +49,19 @@ class Line:
         if self.goal is None or self.value is None:
             return None
         return self.value >= self.goal if self.at_least else self.value <= self.goal
+
+
+def spread(name: str, values: Sequence[float], unit: str, goal: float | None = None) -> Line:
+    """Median and quartiles of runs.
+
+    Args:
+        name: What was measured.
+        values: One a run.
+        unit: Of the values.
+        goal: Lower bound.
+    """
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Line(name, middle, unit, goal, len(values), at_least=True, quartiles=(low, high))
 
 
 def missing(name: str, why: str) -> Line:
@@ -75,11 +92,15 @@ def table(lines: list[Line]) -> str:
 
 
 def shown(line: Line) -> str:
-    """``12.50 ms``; ``missing`` where there is no value."""
+    """``12.50 ms``, with quartiles ``12.50 ms (12.10 to 13.00)``; ``missing`` without a value."""
     if line.value is None:
         return "missing"
     digits = 0 if line.unit in {"ms", "MB"} and line.value >= 100 else 2
-    return f"{line.value:.{digits}f} {line.unit}"
+    value = f"{line.value:.{digits}f} {line.unit}"
+    if line.quartiles is None:
+        return value
+    low, high = (f"{bound:.{digits}f}" for bound in line.quartiles)
+    return f"{value} ({low} to {high})"
 
 
 def machine(threads: int) -> dict[str, Any]:

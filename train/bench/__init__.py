@@ -1,0 +1,1 @@
+"""What the trainer costs on this machine, beside others on the same data: ``make bench``."""
