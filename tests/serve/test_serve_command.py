@@ -4,7 +4,7 @@ import pytest
 
 from facellm.cli import main
 from facellm.errors import FaceLLMError
-from facellm.serve import serve_command
+from facellm.serve import serve_command, setup_environment
 from facellm.serve.gateway.settings import LOOPBACK
 from facellm.serve.serve_command import choose_engine, new_serve_parser, settings_of
 from facellm.serve.server import greeting
@@ -84,13 +84,36 @@ def test_the_engine_is_chosen_and_the_choice_explained(tiny_checkpoint, monkeypa
     monkeypatch.setattr(serve_command, "vllm_engine", missing)
     engine, why = given()
     assert (engine.name, why) == ("local", "no vLLM: its environment is not there")
-    with pytest.raises(FaceLLMError, match="--setup"):
+    with pytest.raises(FaceLLMError, match="--engine vllm: its environment is not there"):
         given("--engine", "vllm")
+
+
+def test_vllm_that_is_not_set_up_is_told_once_with_what_to_do(
+    tiny_checkpoint, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.delenv(setup_environment.VARIABLE, raising=False)
+    monkeypatch.setattr(setup_environment, "default_folder", lambda: tmp_path)
+    assert main(["serve", "--engine", "vllm", "--model", str(tiny_checkpoint)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("facellm serve --setup") == 1
+    monkeypatch.setenv(setup_environment.VARIABLE, str(tmp_path / "none"))
+    assert main(["serve", "--engine", "vllm", "--model", str(tiny_checkpoint)]) == 2
+    assert "which is no file" in capsys.readouterr().err
 
 
 def test_what_comes_after_two_dashes_is_for_vllm():
     args, passed = serve_command.split_arguments(["--port", "1", "--", "--port", "2"])
     assert (args.port, passed) == (1, ["--port", "2"])
+
+
+@pytest.mark.parametrize(
+    ("words", "given"), [([], []), (["--gpu", "--", "--dry-run"], ["--gpu", "--dry-run"])]
+)
+def test_setup_is_told_of_the_gpu_and_of_what_comes_after_two_dashes(monkeypatch, words, given):
+    told = []
+    monkeypatch.setattr(setup_environment, "main", lambda argv: told.append(argv) or 0)
+    assert main(["serve", "--setup", *words]) == 0
+    assert told == [given]
 
 
 def test_the_greeting_says_how_to_ask():

@@ -6,7 +6,6 @@ One server of the shipped weights for the whole module; tests stand in the order
 import concurrent.futures
 import os
 import signal
-import threading
 import time
 
 import httpx
@@ -14,10 +13,10 @@ import numpy as np
 import openai
 import pytest
 from gateways import data_uri, user
-from serve_runs import served
 from vllm_jobs import serve_python
 
 from facellm.assistant import FaceAssistant
+from facellm.serve.running import process_row, served
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +29,7 @@ QUESTIONS = ("What expression does this face show?", "Describe the face.", "How 
 def server(tmp_path_factory):
     serve_python()
     words = ("--engine", "vllm", "--rate", "", "--running", str(TOGETHER))
-    with served(tmp_path_factory.mktemp("vllm"), *words) as running:
+    with served(words, tmp_path_factory.mktemp("vllm") / "log") as running:
         yield running
 
 
@@ -57,13 +56,17 @@ def pictures(tmp_path_factory):
     return [folder / "one.png", folder / "two.png"]
 
 
+def ready(server):
+    return httpx.get(f"{server.url}/health/ready", timeout=40).status_code
+
+
 def asked(picture, question):
     return [user(question, data_uri(picture, "image/png"))]
 
 
 def test_it_says_what_serves_and_is_ready(server, client):
     assert "engine vllm (vllm 0.32.0" in server.log.read_text()
-    assert server.ready() == 200
+    assert ready(server) == 200
     assert client.models.list().data[0].engine["name"] == "vllm"
 
 
@@ -71,9 +74,7 @@ def test_it_says_what_serves_and_is_ready(server, client):
 def test_answers_about_one_face_and_two_are_the_local_ones(client, local, pictures, question):
     for picture in pictures:
         wanted = local.ask(picture, question)
-        found = client.chat.completions.create(
-            model="facellm", messages=asked(picture, question)
-        )
+        found = client.chat.completions.create(model="facellm", messages=asked(picture, question))
         assert found.choices[0].message.content == wanted.text
         assert found.usage.total_tokens == wanted.usage["tokens"]
         assert found.facellm["intent"] == wanted.intent
@@ -91,7 +92,9 @@ def test_readings_are_the_local_ones(server, local, pictures):
     sent = httpx.post(f"{server.url}/v1/readings", json={"images": images}, timeout=60).json()
     for entry, picture in zip(sent["data"], pictures, strict=True):
         wanted = [face.to_dict()["reading"] for face in local.read(picture)]
-        assert [same(face["reading"], one) for face, one in zip(entry["faces"], wanted, strict=True)]
+        assert [
+            same(face["reading"], one) for face, one in zip(entry["faces"], wanted, strict=True)
+        ]
 
 
 def same(found, wanted):
@@ -131,7 +134,7 @@ def ask_until_down(url, messages, number, seconds=120):
 def test_killed_under_load_it_ends_requests_cleanly_and_comes_back(
     server, client, local, pictures, victim
 ):
-    messages, ends, load = asked(pictures[0], QUESTIONS[1]), [], threading.Lock()
+    messages = asked(pictures[0], QUESTIONS[1])
     with concurrent.futures.ThreadPoolExecutor(TOGETHER) as pool:
         jobs = [pool.submit(ask_until_down, server.url, messages, n) for n in range(TOGETHER)]
         time.sleep(8)
@@ -143,9 +146,9 @@ def test_killed_under_load_it_ends_requests_cleanly_and_comes_back(
     assert {code for _, code, _ in ends} == {"engine_down"}
     assert {status for status, _, _ in ends} <= {200, 503}
     assert max(when for _, _, when in ends) - killed < 20
-    assert server.ready() == 503
+    assert ready(server) == 503
     end = time.monotonic() + 500
-    while server.ready() != 200:
+    while ready(server) != 200:
         assert time.monotonic() < end
         time.sleep(1)
     wanted = local.ask(pictures[0], QUESTIONS[1]).text
@@ -162,4 +165,4 @@ def test_a_stopped_server_ends_what_runs_and_leaves_nothing(server, client, pict
     words = [c.choices[0].delta.content or "" for c in chunks if c.choices]
     assert "".join(words).endswith(".")
     assert server.stop() == 0
-    assert not [pid for pid in family if os.path.exists(f"/proc/{pid}")]
+    assert not [pid for pid in family if process_row(pid)]
