@@ -20,12 +20,12 @@ import torch
 from numpy.typing import NDArray
 
 from facellm.adapted_engine import with_adapter
-from facellm.adapter_file import merge_adapter
+from facellm.adapter_file import merge_adapter, replaces_own
 from facellm.adapter_labels import has_labels
-from facellm.checkpoint import load_checkpoint
+from facellm.checkpoint import SHIPPED, load_checkpoint
 from facellm.conversation import FacePart, TextPart, Turn
 from facellm.engine import choose_engine
-from facellm.engine_names import AUTO, check_engine
+from facellm.engine_names import AUTO, TORCH, check_engine
 from facellm.labels import QUERIES
 
 from .engines import Bounds, EngineDown, Piece
@@ -62,16 +62,18 @@ class LocalEngine:
             self._thread = await asyncio.to_thread(self._load)
 
     def _load(self) -> ModelThread:
-        checkpoint = load_checkpoint(self._path)
-        readings = self._readings
-        labels = self._adapter is not None and has_labels(self._adapter)
-        if self._adapter is not None and not labels:
-            model = merge_adapter(checkpoint.model, self._adapter).eval()
+        adapter = self._adapter
+        if adapter is None or has_labels(adapter):
+            checkpoint = load_checkpoint(self._path)
+            reader = choose_engine(checkpoint, self._readings)
+            if adapter is not None:
+                reader = with_adapter(reader, checkpoint, adapter)
+        else:
+            own = not replaces_own(adapter, self._path or SHIPPED)
+            checkpoint = load_checkpoint(self._path, own_adapter=own)
+            model = merge_adapter(checkpoint.model, adapter).eval()
             checkpoint = dataclasses.replace(checkpoint, model=model)
-            readings = "torch"  # the quantised copy does not hold the adapter
-        reader = choose_engine(checkpoint, readings)
-        if self._adapter is not None and labels:
-            reader = with_adapter(reader, checkpoint, self._adapter)
+            reader = choose_engine(checkpoint, TORCH)  # the quantised copy does not hold it
         self.detail = f"torch {torch.__version__}, readings by {reader.detail}"
         return ModelThread(checkpoint, reader)
 
