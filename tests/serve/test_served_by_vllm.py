@@ -5,6 +5,7 @@ One server of the shipped weights for the whole module; tests stand in the order
 
 import concurrent.futures
 import os
+import shutil
 import signal
 import time
 
@@ -13,9 +14,12 @@ import numpy as np
 import openai
 import pytest
 from gateways import data_uri, user
+from safetensors.torch import load_file, save_file
 from vllm_jobs import serve_python
 
+from facellm.adapter_file import language_digest
 from facellm.assistant import FaceAssistant
+from facellm.checkpoint import SHIPPED, load_checkpoint
 from facellm.serve.running import process_row, served
 
 pytestmark = pytest.mark.slow
@@ -166,3 +170,25 @@ def test_a_stopped_server_ends_what_runs_and_leaves_nothing(server, client, pict
     assert "".join(words).endswith(".")
     assert server.stop() == 0
     assert not [pid for pid in family if process_row(pid)]
+
+
+def test_an_adapter_on_top_of_the_weights_own_is_the_local_one(pictures, tmp_path):
+    """The own adapter a second time: what is read and said changes, and alike in both engines."""
+    serve_python()
+    mine = shutil.copytree(SHIPPED / "adapter", tmp_path / "mine")
+    file, digest = mine / "adapter_model.safetensors", language_digest(load_checkpoint().model)
+    save_file(load_file(file), file, {"base_sha256": digest, "base_name": "shipped"})
+    body = {"model": "facellm", "messages": asked(pictures[1], QUESTIONS[1])}
+    found = {}
+    for words in (("local", "--adapter", str(mine)), ("vllm", "--adapter", str(mine)), ("local",)):
+        with served(("--engine", *words), tmp_path / "log") as running:
+            answer = httpx.post(f"{running.url}/v1/chat/completions", json=body, timeout=60).json()
+            found[words[0], len(words)] = answer
+    faces, wanted, plain = (
+        [face["reading"] for face in found[key]["facellm"]["faces"]]
+        for key in (("vllm", 3), ("local", 3), ("local", 1))
+    )
+    assert same(faces, wanted)
+    told, local = (found[name, 3]["choices"][0]["message"]["content"] for name in ("vllm", "local"))
+    assert told == local
+    assert abs(wanted[0]["age"]["mean"] - plain[0]["age"]["mean"]) > 10 * TOLERANCE
