@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -77,6 +78,7 @@ def gateway_lines(model: Path | None, runs: int) -> list[Line]:
     found = asyncio.run(measured(model, runs))
     return [
         Line("gateway: question without a picture", found["text"], "ms", GOAL, runs),
+        Line("gateway: processor time of that, the client's too", found["cpu"], "ms", None, runs),
         Line("gateway: about a photograph seen before", found["again"], "ms", GOAL, runs),
         Line(f"gateway: the same as a stream of {WORDS} pieces", found["stream"], "ms", None, runs),
         Line("gateway: about a new photograph, faces found", found["new"], "ms", None, runs),
@@ -111,9 +113,13 @@ async def medians(asker: Asker, runs: int) -> dict[str, float]:
     """See ``measured``; kinds take turns, the first of each is not counted."""
     text = "What expression does this face show?"
     seen, *fresh = photographs(1 + runs // 5 + 1)
-    about, found = Question(text, (seen,)), {"text": [], "again": [], "stream": [], "new": []}
+    about = Question(text, (seen,))
+    kinds = ("text", "cpu", "again", "stream", "new")
+    found: dict[str, list[float]] = {kind: [] for kind in kinds}
     for number in range(runs + 1):
+        busy = time.process_time()
         found["text"].append((await asker.whole(Question(text))).total)
+        found["cpu"].append(time.process_time() - busy)
         found["again"].append((await asker.whole(about)).total)
         found["stream"].append((await asker.stream(about)).total)
         if number < len(fresh):
