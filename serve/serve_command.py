@@ -261,8 +261,7 @@ def vllm_engine(args: argparse.Namespace, passed: list[str], sight: Sight) -> An
         raise FaceLLMError(
             f"{args.adapter}: of `facellm adapt`, which the local engine alone reads"
         )
-    name = None if args.adapter is None else args.adapter.resolve().name
-    adapters = {} if name is None else {name: args.adapter}
+    adapters = {} if args.adapter is None else {args.adapter.resolve().name: args.adapter}
     options = VllmOptions(gpu=args.gpu, adapters=adapters, extra=tuple(passed))
     engine = VllmEngine(sight.processor, sight.folder, options)
-    return engine if name is None else engine.as_model(name)
+    return engine.as_model(*adapters) if adapters else engine

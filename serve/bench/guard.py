@@ -67,7 +67,8 @@ async def one(guard: PictureGuard, data: bytes) -> float:
 def largest() -> Rgb:
     """The photograph at the most pixels that are taken, (H, W, 3)."""
     side = int(np.sqrt(Settings().picture_pixels))
-    return cv2.resize(new_photo(0), (side, side), interpolation=cv2.INTER_CUBIC)
+    larger = cv2.resize(new_photo(0), (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(larger, np.uint8)
 
 
 def encoded(pixels: Rgb, kind: str) -> bytes:
