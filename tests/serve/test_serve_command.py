@@ -1,5 +1,9 @@
 """``facellm serve``: what it refuses to start with, which engine it takes and what it says."""
 
+import asyncio
+import os
+import signal
+
 import pytest
 
 from facellm.cli import main
@@ -7,7 +11,7 @@ from facellm.errors import FaceLLMError
 from facellm.serve import serve_command, setup_environment
 from facellm.serve.gateway.settings import LOOPBACK
 from facellm.serve.serve_command import choose_engine, new_serve_parser, settings_of
-from facellm.serve.server import greeting
+from facellm.serve.server import greeting, started
 
 
 def settings(*words):
@@ -121,3 +125,22 @@ def test_the_greeting_says_how_to_ask():
     assert "--server http://127.0.0.1:8000 --api-key KEY" in text
     assert "Bearer" in text
     assert "Bearer" not in greeting("http://127.0.0.1:8000", keys=False)
+
+
+def test_a_server_that_is_told_to_end_while_it_starts_ends_what_was_started():
+    class SlowHouse:
+        ended = False
+
+        async def start(self):
+            try:
+                await asyncio.sleep(30)
+            finally:
+                self.ended = True
+
+    async def story():
+        asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGTERM)
+        return await asyncio.wait_for(started(house), 10)
+
+    house = SlowHouse()
+    assert asyncio.run(story()) is False
+    assert house.ended
