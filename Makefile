@@ -84,6 +84,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.test
 	$(PY) -m facellm.eval.bench
+	$(PY) -m facellm.serve.bench
 	$(PY) -m facellm.train.bench
 	test ! -d $(FACELLM_DATA) || $(PY) -m facellm.instruct_data.corpus.bench --data $(FACELLM_DATA)
 

@@ -118,6 +118,22 @@ def check_base(folder: Path, name: str, digest: str) -> None:
         )
 
 
+def replaces_own(folder: Path, weights: Path) -> bool:
+    """Whether an adapter stands in for the one that lies beside the weights, or comes on top of it.
+
+    It stands in where it was trained on the weights without their own adapter, and where it does
+    not say on what.
+
+    Args:
+        folder: The adapter.
+        weights: A checkpoint.
+    """
+    if not (weights / ADAPTER).is_dir():
+        return True
+    told = adapter_base(folder)[1]
+    return not told or told == folder_language_digest(weights)
+
+
 def merge_adapter(
     model: FaceLLMForConditionalGeneration, folder: Path
 ) -> FaceLLMForConditionalGeneration:

@@ -94,6 +94,11 @@ def column_of(label: str, name: str) -> str:
     return f"{label}.{name}"
 
 
+def has_labels(folder: Path) -> bool:
+    """Whether a folder is one of ``facellm adapt``, and not a LoRA adapter alone."""
+    return (folder / LABELS).is_file()
+
+
 def new_label(name: str, classes: Sequence[str], first: int) -> AdaptedLabel:
     """A label set of the user's own on spare tokens ``first``, ``first + 1`` ...
 

@@ -76,8 +76,12 @@ class Checkpoint:
         return weight_digests(self.folder) | ({f"adapter {name}": digest} if name else {})
 
 
-def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
+def load_checkpoint(path: str | Path | None = None, *, own_adapter: bool = True) -> Checkpoint:
     """Load a folder written by ``save_checkpoint``; the shipped weights when ``path`` is None.
+
+    Args:
+        path: The folder.
+        own_adapter: Merge the adapter that lies in it, where there is one.
 
     Raises:
         FaceLLMError: If a file is missing, or the weights are of another version; the message
@@ -100,7 +104,7 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
             f"{folder}: weights of another version, {len(differing)} tensors differ, "
             f"first {differing[0]}"
         )
-    if (folder / ADAPTER).is_dir():
+    if own_adapter and (folder / ADAPTER).is_dir():
         model = merge_adapter(model, folder / ADAPTER)
     processor = load_processor(folder)
     landmark_net = LandmarkNet.load(folder / LANDMARKS)

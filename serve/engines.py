@@ -115,6 +115,14 @@ class ServingEngine(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Return where nothing is known to be wrong; asks for no token and takes no time.
+
+        Raises:
+            EngineDown: With the reason where it is known to be down.
+        """
+        ...
+
     async def alive(self) -> None:
         """Write one token of a fixed prompt.
 

@@ -19,11 +19,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facellm.adapter_file import merge_adapter
-from facellm.checkpoint import Checkpoint, load_checkpoint
+from facellm.adapted_engine import with_adapter
+from facellm.adapter_file import merge_adapter, replaces_own
+from facellm.adapter_labels import has_labels
+from facellm.checkpoint import SHIPPED, load_checkpoint
 from facellm.conversation import FacePart, TextPart, Turn
 from facellm.engine import choose_engine
-from facellm.engine_names import AUTO, check_engine
+from facellm.engine_names import AUTO, TORCH, check_engine
 from facellm.labels import QUERIES
 
 from .engines import Bounds, EngineDown, Piece
@@ -37,7 +39,8 @@ class LocalEngine:
 
     Args:
         path: Folder of weights; None takes those shipped.
-        adapter: A LoRA adapter that is merged in; None takes the weights as they are.
+        adapter: A LoRA adapter that is merged in, or a folder of ``facellm adapt``, which corrects
+            readings and leaves the words as they are; None takes the weights as they are.
         readings: What takes readings, of ``facellm.engine_names.ENGINES``.
 
     Raises:
@@ -59,17 +62,18 @@ class LocalEngine:
             self._thread = await asyncio.to_thread(self._load)
 
     def _load(self) -> ModelThread:
-        checkpoint = load_checkpoint(self._path)
-        readings = self._readings
-        if self._adapter is not None:
-            model = merge_adapter(checkpoint.model, self._adapter).eval()
+        adapter = self._adapter
+        if adapter is None or has_labels(adapter):
+            checkpoint = load_checkpoint(self._path)
+            reader = choose_engine(checkpoint, self._readings)
+            if adapter is not None:
+                reader = with_adapter(reader, checkpoint, adapter)
+        else:
+            own = not replaces_own(adapter, self._path or SHIPPED)
+            checkpoint = load_checkpoint(self._path, own_adapter=own)
+            model = merge_adapter(checkpoint.model, adapter).eval()
             checkpoint = dataclasses.replace(checkpoint, model=model)
-            readings = "torch"  # the quantised copy does not hold the adapter
-        return self.over(checkpoint, readings)
-
-    def over(self, checkpoint: Checkpoint, readings: str = AUTO) -> ModelThread:
-        """A thread over loaded weights."""
-        reader = choose_engine(checkpoint, readings)
+            reader = choose_engine(checkpoint, TORCH)  # the quantised copy does not hold it
         self.detail = f"torch {torch.__version__}, readings by {reader.detail}"
         return ModelThread(checkpoint, reader)
 
@@ -107,6 +111,10 @@ class LocalEngine:
                     return
         finally:
             job.cancelled = True
+
+    def check(self) -> None:
+        """See ``ServingEngine``."""
+        _ = self._running
 
     async def alive(self) -> None:
         """See ``ServingEngine``."""

@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facellm.adapter_labels import has_labels, load_facts
 from facellm.cli import check_model_folder, new_parser
 from facellm.errors import FaceLLMError
 
@@ -52,7 +53,9 @@ def new_serve_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=8000, help="(default: 8000; 0 takes any)")
     parser.add_argument("--gpu", action="store_true", help="vLLM on a GPU")
-    parser.add_argument("--adapter", type=Path, metavar="FOLDER", help="a LoRA adapter")
+    parser.add_argument(
+        "--adapter", type=Path, metavar="FOLDER", help="a LoRA adapter, or one of `facellm adapt`"
+    )
     parser.add_argument(
         "--use-context",
         default="personal",
@@ -120,7 +123,7 @@ def main(argv: list[str]) -> int:
     if args.setup:
         from .setup_environment import main as set_up
 
-        return set_up(passed)
+        return set_up([*(["--gpu"] if args.gpu else []), *passed])
     check_packages()
     check_model_folder(args.model)
     settings = settings_of(args)
@@ -236,11 +239,14 @@ def choose_engine(args: argparse.Namespace, passed: list[str], sight: Sight) -> 
             return vllm_engine(args, passed, sight), "vLLM is set up here"
         except (ImportError, FaceLLMError) as error:
             if args.engine == VLLM:
-                hint = "`facellm serve --setup` sets it up"
-                raise FaceLLMError(f"--engine vllm: {error}; {hint}") from error
+                raise FaceLLMError(f"--engine vllm: {error}") from error
             why = f"no vLLM: {error}"
     if passed:
         sys.stderr.write(f"facellm: left out, for vLLM only: {' '.join(passed)}\n")
+    if args.adapter is not None and has_labels(args.adapter):
+        names = ", ".join(label.name for label in load_facts(args.adapter).added)
+        if names:
+            sys.stderr.write(f"facellm: a server does not tell labels of one's own: {names}\n")
     from .local_engine import LocalEngine
 
     return LocalEngine(args.model, args.adapter), why
@@ -251,8 +257,11 @@ def vllm_engine(args: argparse.Namespace, passed: list[str], sight: Sight) -> An
     from .vllm_command import VllmOptions
     from .vllm_engine import VllmEngine
 
-    name = None if args.adapter is None else args.adapter.name
-    adapters = {} if name is None else {name: args.adapter}
+    if args.adapter is not None and has_labels(args.adapter):
+        raise FaceLLMError(
+            f"{args.adapter}: of `facellm adapt`, which the local engine alone reads"
+        )
+    adapters = {} if args.adapter is None else {args.adapter.resolve().name: args.adapter}
     options = VllmOptions(gpu=args.gpu, adapters=adapters, extra=tuple(passed))
     engine = VllmEngine(sight.processor, sight.folder, options)
-    return engine if name is None else engine.as_model(name)
+    return engine.as_model(*adapters) if adapters else engine

@@ -7,9 +7,11 @@ within a bound; then the engine and the guard are ended too.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -74,7 +76,11 @@ async def serve(args: argparse.Namespace, house: House, why: str) -> int:
     Raises:
         FaceLLMError: If weights, engine or address cannot be used.
     """
-    await house.start()
+    if not args.quiet and house.engine.name == "vllm":
+        sys.stderr.write("facellm: starting vLLM, which takes a minute or more\n")
+        sys.stderr.flush()
+    if not await started(house):
+        return 128 + signal.SIGTERM
     try:
         if not args.quiet:
             engine = house.engine
@@ -88,6 +94,27 @@ async def serve(args: argparse.Namespace, house: House, why: str) -> int:
     finally:
         await house.close()
     return 0
+
+
+async def started(house: House) -> bool:
+    """Start what is behind the gateway; False where SIGTERM came meanwhile, and nothing is left.
+
+    Raises:
+        FaceLLMError: If it cannot be started.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(house.start())
+    with suppress(NotImplementedError):  # of systems without such signals
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        await asyncio.wait({task})
+    finally:
+        task.cancel()
+        with suppress(NotImplementedError):
+            loop.remove_signal_handler(signal.SIGTERM)
+    if task.cancelled():
+        return False
+    await task
+    return True
 
 
 def config_of(args: argparse.Namespace, house: House) -> uvicorn.Config:

@@ -21,6 +21,7 @@ import shutil
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ class ServerProcess:
         self.started = 0
         self._environment = {**os.environ, **(environment or {})}
         self._folder = Path(tempfile.mkdtemp(prefix="facellm-"))  # mode 700
+        # Also where nobody closes, as when something else cannot be started.
+        self._tidy = weakref.finalize(self, shutil.rmtree, self._folder, True)
         self._socket, self._log = self._folder / "s", self._folder / "log"
         self._command = [part.replace(SOCKET, str(self._socket)) for part in command]
         times = httpx.Timeout(self.patience.answer, connect=5.0)
@@ -128,7 +131,7 @@ class ServerProcess:
             self._watcher = None
         await self.client.aclose()
         await self._end()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._tidy()
 
     async def _run(self) -> None:
         """Start it once and wait until it is ready; ``EngineDown`` if it is not."""

@@ -16,8 +16,10 @@ from facellm.adapter_file import (
     ADAPTER_CONFIG,
     check_base,
     folder_language_digest,
+    language_digest,
+    replaces_own,
 )
-from facellm.checkpoint import CONFIG, NEEDED, WEIGHTS, check_config
+from facellm.checkpoint import CONFIG, NEEDED, WEIGHTS, check_config, load_checkpoint
 from facellm.errors import FaceLLMError
 
 from .server_process import SOCKET
@@ -144,8 +146,8 @@ def context_length(folder: Path, options: VllmOptions) -> int:
 def adapter_flags(folder: Path, adapters: Mapping[str, Path]) -> list[str]:
     """Flags that serve adapters beside the weights; none where there are none.
 
-    The weights' own adapter is merged as a rule. An adapter was trained on the base without it, so
-    where adapters are asked for the base is served plain and its own adapter as one of them.
+    The weights' own adapter is merged as a rule. Where adapters stand in for it
+    (``adapter_file.replaces_own``), the base is served plain and its own adapter as one of them.
     """
     if not adapters:
         return []
@@ -153,11 +155,18 @@ def adapter_flags(folder: Path, adapters: Mapping[str, Path]) -> list[str]:
     if {MODEL, BASE} & set(adapters):
         raise FaceLLMError(f"an adapter cannot be called {MODEL} or {BASE}: the weights are")
     known = {name: path.resolve() for name, path in adapters.items()}
-    flags = ["--enable-lora", "--max-loras", str(len(known) + own.is_dir())]
-    if own.is_dir():
+    instead = {replaces_own(path, folder) for path in known.values()}
+    if len(instead) > 1:
+        raise FaceLLMError(
+            f"of {', '.join(known)} some stand in for the adapter of {folder} and some come on top "
+            "of it; serve them apart"
+        )
+    plain = own.is_dir() and True in instead
+    flags = ["--enable-lora", "--max-loras", str(len(known) + plain)]
+    if plain:
         known[MODEL] = own.resolve()
         flags += ["--served-model-name", BASE, "--hf-overrides", '{"merge_adapter": false}']
-    base = folder_language_digest(folder)
+    base = folder_language_digest(folder) if True in instead else merged_digest(folder)
     for path in known.values():
         check_base(path, str(folder), base)
     rank = max(adapter_rank(path) for path in known.values())
@@ -165,6 +174,11 @@ def adapter_flags(folder: Path, adapters: Mapping[str, Path]) -> list[str]:
         raise FaceLLMError(f"an adapter of rank {rank}, vLLM takes {RANKS[-1]} at most")
     flags += ["--max-lora-rank", str(next(size for size in RANKS if size >= rank))]
     return [*flags, "--lora-modules", *(f"{name}={path}" for name, path in known.items())]
+
+
+def merged_digest(folder: Path) -> str:
+    """Digest of the language model with the weights' own adapter in it; it is loaded for that."""
+    return language_digest(load_checkpoint(folder).model)
 
 
 def adapter_rank(folder: Path) -> int:

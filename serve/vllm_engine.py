@@ -118,6 +118,10 @@ class VllmEngine:
         """See ``ServingEngine``."""
         await self.server.close()
 
+    def check(self) -> None:
+        """See ``ServingEngine``."""
+        self.server.check()
+
     async def alive(self) -> None:
         """See ``ServingEngine``."""
         self.server.check()

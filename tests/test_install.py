@@ -75,6 +75,8 @@ def test_the_wheel_holds_code_template_and_tables(wheel):
         "facellm/instruct_data/questions.json",
         "facellm/train/configs/default-base.yaml",
         "facellm/serve/__init__.py",
+        "facellm/serve/page/index.html",
+        "facellm/serve/policy/rules/en.json",
         "facellm/eval/held_out_questions.json",
         "facellm/eval/earlier_questions.json",
     ):
@@ -97,6 +99,14 @@ def test_the_installed_command_comes_from_the_wheel(environment, tmp_path):
     places = run(environment / "python", "-c", code, cwd=tmp_path).split()
     assert all(Path(place).is_relative_to(environment.parent) for place in places)
     assert "facellm 0." in run(environment / "facellm", "--version", cwd=tmp_path)
+
+
+def test_every_file_of_the_page_and_of_the_rules_is_in_the_wheel(wheel):
+    held = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("serve/page", "serve/policy/rules"):
+        names = {f"facellm/{folder}/{path.name}" for path in (ROOT / folder).glob("*.*")}
+        assert len(names) > 10
+        assert names <= held
 
 
 @needs_weights

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from facellm.assistant import LONGEST_ANSWER
 from facellm.results import ReadFace
 
 from ..engines import Bounds
+from ..ports import Refusal
 from .bodies import json_body, record_of
 from .chat_body import ChatBody
 from .clips import ClipAnswer, answer_clip
@@ -135,15 +136,22 @@ class ChatRun:
     async def talk(self) -> Talk:
         """The conversation, unless its last question is refused; refused ones before are left out.
 
-        Decoding base64 takes long for large pictures, so it is done beside the event loop.
+        Decoding base64 takes long for large pictures, and judging for many questions, so both are
+        done beside the event loop.
         """
-        house = self.house
-        talk = await asyncio.to_thread(talk_of, self.asked.body.messages, house.settings)
-        house.policy.check_question([talk.question], self.asked.context)
-        if (refusal := house.policy.before([talk.question])) is not None:
-            self.said.text = self.said.refuse(house, refusal)
-        said = tuple(pair for pair in talk.said if house.policy.before([pair[0]]) is None)
-        return Talk(talk.pictures, talk.clip, said, talk.question, talk.forgotten)
+        talk, refusal = await asyncio.to_thread(self._judged)
+        if refusal is not None:
+            self.said.text = self.said.refuse(self.house, refusal)
+        return talk
+
+    def _judged(self) -> tuple[Talk, Refusal | None]:
+        policy = self.house.policy
+        talk = talk_of(self.asked.body.messages, self.house.settings)
+        policy.check_question([talk.question], self.asked.context)
+        refusal = policy.before([talk.question])
+        earlier = talk.said if refusal is None else ()
+        said = tuple(pair for pair in earlier if policy.before([pair[0]]) is None)
+        return replace(talk, said=said), refusal
 
     async def words(self) -> Any:
         """Look at the pictures, and begin to write: an asynchronous iterator of words."""

@@ -75,6 +75,9 @@ class House:
 class Canary:
     """Whether the engine writes a token, asked at most every ``seconds``.
 
+    An engine that is known to be down is so at once, whatever was remembered, and is asked anew
+    when it is back.
+
     Attributes:
         engine: That is asked.
         seconds: That an answer is remembered.
@@ -94,6 +97,11 @@ class Canary:
             EngineDown: With the reason where it does not.
         """
         async with self._lock:
+            try:
+                self.engine.check()
+            except EngineDown:
+                self._asked = -1e9
+                raise
             if time.monotonic() - self._asked >= self.seconds:
                 self.why = await self._ask()
                 self._asked = time.monotonic()

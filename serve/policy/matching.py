@@ -56,21 +56,26 @@ class Choice:
     begins: tuple[str, ...] = ()
     longer: list[Pattern] = field(default_factory=list)
     absent: bool = False
-    _by_word: dict[str, list[Pattern]] | None = None
-    _rest: list[Pattern] = field(default_factory=list)
+    _filed: tuple[dict[str, list[Pattern]], list[Pattern]] | None = None
 
     def longer_at(self, word: str | None) -> list[Pattern]:
         """Those of ``longer`` that can begin with a word, in which None is the end."""
-        if self._by_word is None:
-            self._by_word = {}
-            for option in self.longer:
-                first = first_words(option) if option else None
-                if first is None or first[1]:
-                    self._rest.append(option)
-                    continue
-                for begin in first[0]:
-                    self._by_word.setdefault(begin, []).append(option)
-        return [*self._by_word.get(word or "", ()), *self._rest]
+        if self._filed is None:
+            self._filed = self._file()  # in one step: several threads may ask
+        by_word, rest = self._filed
+        return [*by_word.get(word or "", ()), *rest]
+
+    def _file(self) -> tuple[dict[str, list[Pattern]], list[Pattern]]:
+        by_word: dict[str, list[Pattern]] = {}
+        rest: list[Pattern] = []
+        for option in self.longer:
+            first = first_words(option) if option else None
+            if first is None or first[1]:
+                rest.append(option)
+                continue
+            for begin in first[0]:
+                by_word.setdefault(begin, []).append(option)
+        return by_word, rest
 
 
 Element = Gap | Edge | Choice

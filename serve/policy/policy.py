@@ -35,6 +35,7 @@ ALLOWED = (
     "other",
 )
 PROHIBITING = ("workplace", "education", "hiring", "law_enforcement")
+LONGEST = 20_000  # characters of all texts of a call: judging them takes about a second
 ACADEMIC = frozenset({"research_consented", "medical", "safety"})
 
 
@@ -102,7 +103,9 @@ class Policy:
 
         Raises:
             Refused: See there.
+            FaceLLMError: For more than 20,000 characters.
         """
+        check_length(texts)
         if not emotions_allowed(context) and any(map(self.is_emotion_question, texts)):
             raise Refused(PROHIBITED.format(context=context.replace("_", " ")))
 
@@ -111,7 +114,12 @@ class Policy:
         return self.academic_emotion and context in ACADEMIC
 
     def before(self, texts: Sequence[str]) -> Refusal | None:
-        """Why the user's turns are not answered; None where they may be."""
+        """Why the user's turns are not answered; None where they may be.
+
+        Raises:
+            FaceLLMError: For more than 20,000 characters.
+        """
+        check_length(texts)
         for text in texts:
             if names_a_person(text):
                 return _refusal("identity")
@@ -120,15 +128,31 @@ class Policy:
         return None
 
     def after(self, text: str) -> Refusal | None:
-        """Why a generated answer may not go out; None where it may."""
+        """Why a generated answer may not go out; None where it may.
+
+        Raises:
+            FaceLLMError: For more than 20,000 characters.
+        """
+        check_length((text,))
         if names_a_person(text):
             return _refusal("identity")
         rule = self._answers.find(text)
         return None if rule is None else _refusal(rule.kind)
 
     def is_emotion_question(self, text: str) -> bool:
-        """Whether a text asks after an expression, an emotion or a mood."""
+        """Whether a text asks after an expression, an emotion or a mood.
+
+        Raises:
+            FaceLLMError: For more than 20,000 characters.
+        """
+        check_length((text,))
         return self._emotions.find(text) is not None
+
+
+def check_length(texts: Sequence[str]) -> None:
+    """Refuse to judge what would take too long; ``FaceLLMError`` with both lengths."""
+    if (length := sum(map(len, texts))) > LONGEST:
+        raise FaceLLMError(f"{length:,} characters to judge, at most {LONGEST:,}")
 
 
 def known_context(context: str) -> str:

@@ -156,7 +156,22 @@ def test_the_canary_is_remembered(tiny_checkpoint):
         house = new_house(tiny_checkpoint, canary=60.0)
         async with client_of(house) as client:
             assert (await client.get("/health/ready")).status_code == 200
+            house.engine.hung = EngineDown("no token came")
+            assert (await client.get("/health/ready")).status_code == 200
+
+    run(work())
+
+
+def test_an_engine_that_is_known_to_be_down_is_so_at_once_and_asked_anew_when_back(tiny_checkpoint):
+    async def work():
+        house = new_house(tiny_checkpoint, canary=60.0)
+        async with client_of(house) as client:
+            assert (await client.get("/health/ready")).status_code == 200
             house.engine.down = EngineDown("killed")
+            assert (await client.get("/health/ready")).status_code == 503
+            house.engine.down, house.engine.hung = None, EngineDown("no token came")
+            assert (await client.get("/health/ready")).status_code == 503
+            house.canary.seconds, house.engine.hung = 0.0, None
             assert (await client.get("/health/ready")).status_code == 200
 
     run(work())

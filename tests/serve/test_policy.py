@@ -5,12 +5,23 @@ import pytest
 
 from facellm.errors import FaceLLMError
 from facellm.serve.policy import ALLOWED, NOTICE, PROHIBITING, REFUSALS, Policy, Refused
-from facellm.serve.policy.policy import emotions_allowed
+from facellm.serve.policy.policy import LONGEST, emotions_allowed
 
 
 @pytest.fixture(scope="module")
 def policy():
     return Policy()
+
+
+def test_a_text_that_would_take_long_to_judge_is_refused_with_both_lengths(policy):
+    half = "who is she? " * (LONGEST // 24 + 1)
+    for judge in (policy.after, policy.is_emotion_question):
+        with pytest.raises(FaceLLMError, match=r"1,200,000 characters to judge, at most 20,000"):
+            judge("who is she? " * 100_000)
+    for judge in (policy.before, lambda texts: policy.check_question(texts, "hiring")):
+        judge([half])
+        with pytest.raises(FaceLLMError, match="characters to judge"):
+            judge([half, half])
 
 
 @pytest.mark.parametrize("context", PROHIBITING)

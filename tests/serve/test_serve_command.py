@@ -1,13 +1,17 @@
 """``facellm serve``: what it refuses to start with, which engine it takes and what it says."""
 
+import asyncio
+import os
+import signal
+
 import pytest
 
 from facellm.cli import main
 from facellm.errors import FaceLLMError
-from facellm.serve import serve_command
+from facellm.serve import serve_command, setup_environment
 from facellm.serve.gateway.settings import LOOPBACK
 from facellm.serve.serve_command import choose_engine, new_serve_parser, settings_of
-from facellm.serve.server import greeting
+from facellm.serve.server import greeting, started
 
 
 def settings(*words):
@@ -84,8 +88,21 @@ def test_the_engine_is_chosen_and_the_choice_explained(tiny_checkpoint, monkeypa
     monkeypatch.setattr(serve_command, "vllm_engine", missing)
     engine, why = given()
     assert (engine.name, why) == ("local", "no vLLM: its environment is not there")
-    with pytest.raises(FaceLLMError, match="--setup"):
+    with pytest.raises(FaceLLMError, match="--engine vllm: its environment is not there"):
         given("--engine", "vllm")
+
+
+def test_vllm_that_is_not_set_up_is_told_once_with_what_to_do(
+    tiny_checkpoint, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.delenv(setup_environment.VARIABLE, raising=False)
+    monkeypatch.setattr(setup_environment, "default_folder", lambda: tmp_path)
+    assert main(["serve", "--engine", "vllm", "--model", str(tiny_checkpoint)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("facellm serve --setup") == 1
+    monkeypatch.setenv(setup_environment.VARIABLE, str(tmp_path / "none"))
+    assert main(["serve", "--engine", "vllm", "--model", str(tiny_checkpoint)]) == 2
+    assert "which is no file" in capsys.readouterr().err
 
 
 def test_what_comes_after_two_dashes_is_for_vllm():
@@ -93,8 +110,37 @@ def test_what_comes_after_two_dashes_is_for_vllm():
     assert (args.port, passed) == (1, ["--port", "2"])
 
 
+@pytest.mark.parametrize(
+    ("words", "given"), [([], []), (["--gpu", "--", "--dry-run"], ["--gpu", "--dry-run"])]
+)
+def test_setup_is_told_of_the_gpu_and_of_what_comes_after_two_dashes(monkeypatch, words, given):
+    told = []
+    monkeypatch.setattr(setup_environment, "main", lambda argv: told.append(argv) or 0)
+    assert main(["serve", "--setup", *words]) == 0
+    assert told == [given]
+
+
 def test_the_greeting_says_how_to_ask():
     text = greeting("http://127.0.0.1:8000", keys=True)
     assert "--server http://127.0.0.1:8000 --api-key KEY" in text
     assert "Bearer" in text
     assert "Bearer" not in greeting("http://127.0.0.1:8000", keys=False)
+
+
+def test_a_server_that_is_told_to_end_while_it_starts_ends_what_was_started():
+    class SlowHouse:
+        ended = False
+
+        async def start(self):
+            try:
+                await asyncio.sleep(30)
+            finally:
+                self.ended = True
+
+    async def story():
+        asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGTERM)
+        return await asyncio.wait_for(started(house), 10)
+
+    house = SlowHouse()
+    assert asyncio.run(story()) is False
+    assert house.ended

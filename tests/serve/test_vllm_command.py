@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from facellm.checkpoint import SHIPPED
+from facellm.adapter_file import language_digest
+from facellm.checkpoint import SHIPPED, load_checkpoint
 from facellm.cli import resolve
 from facellm.errors import FaceLLMError
 from facellm.serve.plugin import register
@@ -71,6 +72,20 @@ def test_an_adapter_is_served_beside_the_weights_own(tmp_path):
     assert value(found, "--served-model-name") == "facellm-base"
     assert json.loads(value(found, "--hf-overrides")) == {"merge_adapter": False}
     assert value(found, "--max-lora-rank") == "16"
+
+
+def test_an_adapter_trained_on_top_of_the_weights_own_leaves_it_merged(tmp_path):
+    mine, digest = tmp_path / "mine", language_digest(load_checkpoint(SHIPPED).model)
+    shutil.copytree(SHIPPED / "adapter", mine)
+    file = mine / "adapter_model.safetensors"
+    save_file(load_file(file), file, {"base_sha256": digest, "base_name": "shipped"})
+    found = command(PYTHON, SHIPPED, VllmOptions(adapters={"mine": mine}))
+    assert found[found.index("--lora-modules") + 1 :] == [f"mine={mine}"]
+    assert value(found, "--served-model-name") == "facellm"
+    assert "--hf-overrides" not in found
+    both = {"mine": mine, "own": SHIPPED / "adapter"}
+    with pytest.raises(FaceLLMError, match="serve them apart"):
+        command(PYTHON, SHIPPED, VllmOptions(adapters=both))
 
 
 def test_an_adapter_with_a_file_missing_is_named(tiny_checkpoint, tmp_path):

@@ -81,7 +81,7 @@ class ScriptedEngine:
         self.intent = int(processor.intent_ids[3])
         self.pause, self.words = pause, words
         self.begun = self.finished = self.dropped = 0
-        self.down = None
+        self.down = self.hung = None
         self.turns = []
 
     async def start(self):
@@ -112,9 +112,13 @@ class ScriptedEngine:
             self.finished += finished
             self.dropped += not finished
 
-    async def alive(self):
+    def check(self):
         if self.down:
             raise self.down
+
+    async def alive(self):
+        if self.down or self.hung:
+            raise self.down or self.hung
 
 
 class AnyFace:
