@@ -37,7 +37,7 @@ from ..sample import (
 )
 from .function import normalised
 from .options import ModelOptions
-from .pictures import data_uri, shown_pictures
+from .pictures import sent_pictures
 
 LIKELIEST = 20  # tokens whose log-probability is asked for: the API's bound
 MISSING_LOGPROB = -20.0  # of an option that is not among them
@@ -137,11 +137,11 @@ class EndpointModel:
     async def _ask(self, client: Any, request: Request) -> Answer:
         by_options = request.way == OPTIONS
         try:
-            pictures = await asyncio.to_thread(shown_pictures, request, crops=self.options.crops)
+            uris = await asyncio.to_thread(sent_pictures, request, crops=self.options.crops)
         except FaceLLMError as error:
             return Answer(request.way, failure=UNREADABLE, detail=str(error))
         text = prompt_of(request.sample, LETTER) if by_options else request.prompt
-        images = [{"type": "image_url", "image_url": {"url": data_uri(p)}} for p in pictures]
+        images = [{"type": "image_url", "image_url": {"url": uri}} for uri in uris]
         message = {"role": "user", "content": [*images, {"type": "text", "text": text}]}
         extra: dict[str, Any] = {"max_tokens": self.options.most_tokens}
         if by_options:

@@ -35,6 +35,11 @@ def shown_pictures(request: Request, *, crops: bool) -> list[Rgb]:
     return found
 
 
+def sent_pictures(request: Request, *, crops: bool) -> list[str]:
+    """``shown_pictures`` as data URIs."""
+    return [data_uri(picture) for picture in shown_pictures(request, crops=crops)]
+
+
 @lru_cache(maxsize=1)
 def _detector() -> object:
     from facellm.assistant import FaceAssistant
@@ -64,7 +69,10 @@ def pil_picture(picture: Rgb) -> Image.Image:
 
 
 def data_uri(picture: Rgb) -> str:
-    """As a data URI of a PNG: no second compression, and the same bytes every time."""
+    """As a data URI of a PNG: nothing is lost, and the bytes are the same every time.
+
+    Packed lightly: a fifth of the time for a tenth more bytes.
+    """
     out = io.BytesIO()
-    pil_picture(picture).save(out, "PNG")
+    pil_picture(picture).save(out, "PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
