@@ -25,7 +25,7 @@ ASTRONAUT := .cache/astronaut.png
 export IMAGE QUESTION FACELLM_DATA FACELLM_CACHE
 
 .DELETE_ON_ERROR:
-.PHONY: help ask serve-cpu serve-gpu test test-core check bench figures report teacher-landmarks train-default clean
+.PHONY: help ask serve-cpu serve-gpu test test-all test-core check bench figures report teacher-landmarks train-default clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -71,10 +71,13 @@ serve-gpu: $(VENV)/.core
 # --- checking -------------------------------------------------------------------------------------
 
 test: $(VENV)/.test
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m 'not long' $(PYTEST_FLAGS)
+
+test-all: $(VENV)/.test
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile $(PYTEST_FLAGS)
 
 test-core: $(VENV)/.test
-	OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_FLAGS) -m 'not slow and not install' \
+	OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_FLAGS) -m 'not slow and not long and not install' \
 	    tests/facellm tests/test_layout.py
 
 check: $(VENV)/.dev

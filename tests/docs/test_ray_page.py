@@ -27,7 +27,7 @@ annotators: ["corpus_toys:LabelAnnotator"]
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_job_gives_the_records_of_the_builder(tmp_path):
     pytest.importorskip("ray", reason="optional: ray is not installed")
     (tmp_path / "toys.yaml").write_text(CONFIG)

@@ -46,6 +46,11 @@ def runs_facellm(line):
     return bool(re.search(r'(^|\| |"\$\()facellm ', line))
 
 
+def without_remark(command):
+    """``"facellm doctor   # what is missing"`` -> ``"facellm doctor"``."""
+    return re.sub(r"\s+#.*", "", command)
+
+
 def split(command):
     """``"cat a.jpg | facellm ask - > b"`` -> ``("cat a.jpg", ["ask", "-"])``."""
     inner = _SUBSTITUTION.search(command)

@@ -110,7 +110,11 @@ LAUNCHERS = {
 
 
 @pytest.mark.parametrize(
-    ("launcher", "stage", "kill"), [("torchrun", 2, "step:3:1"), ("deepspeed", 3, "save:4:1")]
+    ("launcher", "stage", "kill"),
+    [
+        ("torchrun", 2, "step:3:1"),
+        pytest.param("deepspeed", 3, "save:4:1", marks=pytest.mark.long),
+    ],
 )
 def test_killing_a_rank_ends_the_job_and_costs_nothing_but_time(job, launcher, stage, kill):
     """At a step, and in a save: within ten seconds all is over, and the rest is as without it."""
