@@ -132,21 +132,3 @@ def replaces_own(folder: Path, weights: Path) -> bool:
         return True
     told = adapter_base(folder)[1]
     return not told or told == folder_language_digest(weights)
-
-
-def merge_adapter(
-    model: FaceLLMForConditionalGeneration, folder: Path
-) -> FaceLLMForConditionalGeneration:
-    """Merge a LoRA adapter in PEFT layout into the model.
-
-    Raises:
-        FaceLLMError: If a file is missing, or the adapter was made for another model.
-    """
-    from peft import PeftModel  # heavy, and only where an adapter exists
-
-    if adapter_base(folder)[1]:  # a digest of 7B takes seconds
-        check_base(folder, str(model.config.name_or_path or folder.parent), language_digest(model))
-    try:
-        return PeftModel.from_pretrained(model, folder).merge_and_unload()  # type: ignore[operator]
-    except (SafetensorError, RuntimeError, OSError, ValueError) as error:
-        raise FaceLLMError(f"{folder}: adapter cannot be loaded: {error}") from error

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from facellm.adapter_file import ADAPTER, merge_adapter
+from facellm.adapter_file import ADAPTER
+from facellm.adapter_merge import merge_adapter
 from facellm.config import FaceLLMConfig
 from facellm.crops import landmarker
 from facellm.errors import FaceLLMError

@@ -20,8 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 from facellm.adapted_engine import with_adapter
-from facellm.adapter_file import merge_adapter, replaces_own
+from facellm.adapter_file import replaces_own
 from facellm.adapter_labels import has_labels
+from facellm.adapter_merge import merge_adapter
 from facellm.checkpoint import SHIPPED, load_checkpoint
 from facellm.conversation import FacePart, TextPart, Turn
 from facellm.engine import choose_engine

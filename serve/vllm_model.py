@@ -23,12 +23,12 @@ from vllm.model_executor.models.utils import init_vllm_registered_model, maybe_p
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from facellm.adapter_file import ADAPTER
+from facellm.adapter_merge import merged_stream
 from facellm.errors import FaceLLMError
 from facellm.fusion import FaceRegionGuidedCrossAttention, MultiModalProjector
 from facellm.labels import IMAGE_TOKEN
 from facellm.model import FaceLLMForConditionalGeneration, build_tower
 
-from .adapter_stream import merged_stream
 from .vllm_processing import (
     IMAGE,
     FaceDummyInputs,

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from facellm.adapter_file import ADAPTER, merge_adapter
+from facellm.adapter_file import ADAPTER
+from facellm.adapter_merge import merge_adapter
 from facellm.bases import from_bases
 from facellm.checkpoint import CONFIG, LANDMARKS, SHIPPED, WEIGHTS, check_config, load_processor
 from facellm.crops import landmarker

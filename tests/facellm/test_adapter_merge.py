@@ -4,13 +4,13 @@ import json
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
+from facellm.adapter_merge import merge_adapter, merged_stream
 from facellm.checkpoint import load_checkpoint
 from facellm.errors import FaceLLMError
 from facellm.model import LORA_TARGETS
-from facellm.serve.adapter_stream import merged_stream
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,29 @@ def test_an_adapter_of_another_model_is_named(adapted):
     less = {name: value for name, value in weights.items() if "layers.1." not in name}
     with pytest.raises(FaceLLMError, match=r"another model, which has language_model\.model"):
         list(merged_stream(less.items(), folder))
+
+
+@pytest.fixture
+def no_peft(monkeypatch):
+    """Says so where peft is asked to merge."""
+
+    def asked(*_):
+        raise ValueError("peft was asked")
+
+    monkeypatch.setattr(PeftModel, "from_pretrained", asked)
+
+
+def test_a_model_gets_pefts_sums_without_peft(adapted, tiny_checkpoint, no_peft):
+    _, folder, wanted = adapted
+    found = merge_adapter(load_checkpoint(tiny_checkpoint).model, folder).state_dict()
+    for name, value in wanted.items():
+        torch.testing.assert_close(found[name], value, atol=1e-5, rtol=1e-5)
+
+
+def test_another_kind_is_pefts_to_merge(adapted, tiny_checkpoint, tmp_path, no_peft):
+    folder = changed(adapted[1], tmp_path, use_rslora=True)
+    with pytest.raises(FaceLLMError, match="peft was asked"):
+        merge_adapter(load_checkpoint(tiny_checkpoint).model, folder)
 
 
 def changed(source, folder, **fields):
