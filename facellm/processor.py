@@ -69,9 +69,17 @@ class FaceLLMProcessor(ProcessorMixin):
         # A word a tokenizer cuts in pieces cannot be held back by one id and is left out.
         pieces = {
             word: self.tokenizer(f" {word}", add_special_tokens=False)["input_ids"]
-            for word in (*WORD_NEEDS, *COUNT_WORDS)
+            for word in WORD_NEEDS
         }
         self.word_ids = {word: ids[0] for word, ids in pieces.items() if len(ids) == 1}
+        self._counts = {
+            word: [
+                self.tokenizer(space + form, add_special_tokens=False)["input_ids"]
+                for form in (word, word.capitalize())
+                for space in ("", " ")
+            ]
+            for word in COUNT_WORDS
+        }
 
     def token_id(self, token: str) -> int:
         """Id of a reserved token; ``FaceLLMError`` if the tokenizer does not hold it."""
@@ -94,9 +102,18 @@ class FaceLLMProcessor(ProcessorMixin):
         text = self.tokenizer.decode(input_ids, skip_special_tokens=False)
         places = (self.intent_ids == intent).nonzero().flatten().tolist()
         asked = INTENTS[places[0]] if places else ""
-        words = [self.word_ids[w] for w in untrue_words(text, asked) if w in self.word_ids]
+        untrue = untrue_words(text, asked)
+        words = [self.word_ids[word] for word in untrue if word in self.word_ids]
+        words += self._parting(untrue) if asked == "count" else []
         missing = self.value_ids[~torch.isin(self.value_ids, input_ids)]
         return torch.cat((missing, torch.tensor(words, dtype=missing.dtype)))
+
+    def _parting(self, untrue: Sequence[str]) -> list[int]:
+        """Of count words that are not true, a piece each that the true one does not hold."""
+        true = next((word for word in self._counts if word not in untrue), "")
+        kept = {piece for form in self._counts.get(true, []) for piece in form}
+        forms = (form for word in set(untrue) & set(self._counts) for form in self._counts[word])
+        return sorted({next((p for p in form if p not in kept), form[0]) for form in forms})
 
     def intent_choices(self, intent: str | None) -> Tensor:
         """(1,) id of an intent by its name, or (I,) those of all of them."""

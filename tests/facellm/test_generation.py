@@ -123,9 +123,20 @@ def test_every_list_of_units_in_a_description_begins_with_a_word_that_can_be_hel
 
 
 def test_the_shipped_vocabulary_holds_every_such_word_in_one_piece():
-    held = set(FaceLLMProcessor.from_pretrained(SHIPPED).word_ids)
-    assert set(WORD_NEEDS) <= held
-    assert set(COUNT_WORDS[:6]) <= held  # of more faces than five the words come in pieces
+    assert set(FaceLLMProcessor.from_pretrained(SHIPPED).word_ids) == set(WORD_NEEDS)
+
+
+@pytest.mark.parametrize("faces", range(12))
+def test_no_other_number_of_faces_can_be_written_than_was_found(faces):
+    processor = FaceLLMProcessor.from_pretrained(SHIPPED)
+    prompt = "".join(f" Face {n}: <face> <reading></reading>" for n in range(1, faces + 1))
+    intent = processor.token_id("<ask_count>")
+    banned = set(processor.absent_ids(torch.tensor(processor.encode(prompt)), intent).tolist())
+    for count, word in enumerate(COUNT_WORDS):
+        for form in (word, word.capitalize()):
+            for text in (form, f" {form}"):
+                pieces = set(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+                assert bool(pieces & banned) == (count != faces), text
 
 
 def test_it_stops_before_the_end_token(model, processor, make_face):
