@@ -193,7 +193,10 @@ class FaceAssistant:
             if heading:
                 written.text += heading
                 yield heading
-            yield from self._tell(asked, heading, written)
+            if asked:
+                yield from self._tell(asked, heading, written)
+            else:
+                written.tokens = f"<ask_{written.intent}>{heading}"
 
     def _tell(self, turns: Sequence[Turn], heading: str, written: Written) -> Iterator[str]:
         """One part of an answer, about the intent that is known by then, if one is."""

@@ -1,8 +1,8 @@
 """Answers about several faces: each is written from one face's reading alone, then they are joined.
 
 A small language model with several readings before it takes values of one face for another's. So it
-is asked about each face as if it were alone, and what a picture as a whole is asked for (how many
-faces, what is declined) is answered once.
+is asked about each face as if it were alone, and what is declined is answered once. How many faces
+there are is counted, not written by the model, which has seldom seen more than three.
 
 Example: ``parts_of_answer(turns, "age")`` of two faces -> ``[("Face 1: ", turns of the first),
 (" Face 2: ", turns of the second)]``; the answer is each heading with what is written after it.
@@ -13,10 +13,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from facellm.context import COUNT_WORDS
 from facellm.conversation import Conversation, FacePart, Part, TextPart, Turn
 from facellm.labels import DECLINED
 
-TOGETHER = (*DECLINED, "count")  # intents that are answered of the whole picture
+COUNT = "count"  # the intent
 _NAMED = re.compile(
     r"\bfaces?\s+(?:no\.?\s*|number\s+|#)?(\d+(?:\s*(?:,|&|and|or)\s*\d+)*)\b", re.IGNORECASE
 )
@@ -50,16 +51,24 @@ def parts_of_answer(turns: Sequence[Turn], intent: str) -> list[tuple[str, tuple
 
     Returns:
         A heading and the conversation it is written after, in order; the whole conversation under
-        no heading where the picture as a whole is asked about.
+        no heading where the question is declined, and no conversation where the faces are counted.
     """
     turns = tuple(turns)
     count = sum(1 for _ in Conversation(turns).faces())
-    if count < 2 or intent in TOGETHER:
+    if count < 2 or intent in DECLINED:
         return [("", turns)]
+    if intent == COUNT:
+        return [(counted(count), ())]
     question = " ".join(part.text for part in turns[-1].parts if isinstance(part, TextPart))
     numbers = asked_faces(question, count)
     headings = [f"{' ' if place else ''}Face {number}: " for place, number in enumerate(numbers)]
     return [(head, alone(turns, n)) for head, n in zip(headings, numbers, strict=True)]
+
+
+def counted(count: int) -> str:
+    """How many faces were found, as a sentence: ``Three faces are found, numbered ...``."""
+    number = COUNT_WORDS[count].capitalize() if count < len(COUNT_WORDS) else str(count)
+    return f"{number} faces are found, numbered from left to right."
 
 
 def alone(turns: Sequence[Turn], number: int) -> tuple[Turn, ...]:

@@ -123,7 +123,9 @@ async def joined_pieces(
     for place, (heading, asked) in enumerate(parts, start=1):
         begun, intent = False, None
         if heading:
-            yield asked_for, Piece(heading)
+            yield asked_for, Piece(heading, (), None if asked else "stop")
+        if not asked:
+            return
         bounds = replace(wish.bounds, longest=left, intent=asked_for)
         pieces = cast(Any, house.engine.reply(asked, bounds))
         async with aclosing(pieces):

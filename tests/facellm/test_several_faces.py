@@ -7,7 +7,14 @@ from facellm.assistant import FaceAssistant
 from facellm.chat import Chat
 from facellm.conversation import Conversation, FacePart, TextPart, Turn
 from facellm.results import Written
-from facellm.several_faces import about, alone, asked_faces, is_of_several, parts_of_answer
+from facellm.several_faces import (
+    about,
+    alone,
+    asked_faces,
+    counted,
+    is_of_several,
+    parts_of_answer,
+)
 
 
 def faces(count):
@@ -58,11 +65,21 @@ def test_the_number_of_the_face_is_not_said_where_it_is_alone():
     assert turns[0].parts[0].reading == "reading 1"
 
 
-@pytest.mark.parametrize("intent", ["count", "off_topic", "out_of_bounds"])
-def test_what_a_picture_as_a_whole_is_asked_for_is_answered_once(intent):
+@pytest.mark.parametrize("intent", ["off_topic", "out_of_bounds"])
+def test_what_is_declined_is_declined_once(intent):
     turns = asked("How many?")
     assert parts_of_answer(turns, intent) == [("", turns)]
     assert is_of_several(turns)
+
+
+def test_several_faces_are_counted_and_not_guessed(assistant, make_face, monkeypatch):
+    monkeypatch.setattr(assistant, "_intent", lambda turns: "count")
+    parts = [assistant.read_crop(make_face(seed).crop)[1] for seed in (1, 2, 3, 4)]
+    written = Written()
+    pieces = list(assistant.converse((Turn("user", (*parts, TextPart("How many?"))),), written))
+    assert pieces == ["Four faces are found, numbered from left to right."]
+    assert written.tokens == f"<ask_count>{written.text}"
+    assert counted(12).startswith("12 faces are found")
 
 
 def test_one_face_or_none_is_never_numbered():
