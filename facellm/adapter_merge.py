@@ -40,6 +40,8 @@ UNSUPPORTED = (
     "lora_bias",
 )
 LORA_A, LORA_B = ".lora_A.weight", ".lora_B.weight"
+_WEIGHT = ".weight"
+Pairs = dict[str, tuple[Tensor, Tensor]]
 
 
 class OtherKind(FaceLLMError):
@@ -62,22 +64,25 @@ def merged_stream(
         FaceLLMError: If a file is missing or damaged, the adapter is of a kind that cannot be
             merged so, or it was trained on a tensor that does not come by.
     """
-    scale, tensors = lora_pairs(adapter)
-    pairs = {n.removesuffix(LORA_A) for n in tensors if n.endswith(LORA_A)}
+    scale, pairs = lora_pairs(adapter)
+    yield from _added(weights, scale, pairs, adapter)
+
+
+def _added(
+    weights: Iterable[tuple[str, Tensor]], scale: float, pairs: Pairs, adapter: Path
+) -> Iterator[tuple[str, Tensor]]:
+    left = dict(pairs)
     for name, weight in weights:
-        pair = PEFT_PREFIX + name.removesuffix(".weight")
-        if name.endswith(".weight") and pair in pairs:
-            pairs.remove(pair)
-            left, right = tensors[pair + LORA_B].float(), tensors[pair + LORA_A].float()
-            weight = torch.addmm(weight.float(), left, right, alpha=scale)
-        yield name, weight
-    if pairs:
-        missing = min(pairs).removeprefix(PEFT_PREFIX)
-        raise FaceLLMError(f"{adapter}: an adapter of another model, which has {missing}")
+        pair = left.pop(name, None)
+        yield name, weight if pair is None else torch.addmm(weight.float(), *pair, alpha=scale)
+    if left:
+        raise FaceLLMError(
+            f"{adapter}: an adapter of another model, which has {min(left).removesuffix(_WEIGHT)}"
+        )
 
 
-def lora_pairs(adapter: Path) -> tuple[float, dict[str, Tensor]]:
-    """``alpha / r`` and the matrices of an adapter that is nothing but pairs of them.
+def lora_pairs(adapter: Path) -> tuple[float, Pairs]:
+    """``alpha / r``, and name of a weight -> B and A, of an adapter that is nothing but such pairs.
 
     Raises:
         FaceLLMError: If a file is missing or damaged.
@@ -95,10 +100,16 @@ def lora_pairs(adapter: Path) -> tuple[float, dict[str, Tensor]]:
     if used:
         raise OtherKind(f"{adapter}: cannot be merged while loading, {used[0]} is set")
     tensors = load_file(adapter / ADAPTER_WEIGHTS)
-    pairs = {n.removesuffix(LORA_A) for n in tensors if n.endswith(LORA_A)}
-    if {pair + end for pair in pairs for end in (LORA_A, LORA_B)} != set(tensors):
+    names = {n.removesuffix(LORA_A) for n in tensors if n.endswith(LORA_A)}
+    if {name + end for name in names for end in (LORA_A, LORA_B)} != set(tensors):
         raise OtherKind(f"{adapter / ADAPTER_WEIGHTS}: holds more than pairs of LoRA matrices")
-    return scale, tensors
+    return scale, {
+        f"{name.removeprefix(PEFT_PREFIX)}{_WEIGHT}": (
+            tensors[name + LORA_B].float(),
+            tensors[name + LORA_A].float(),
+        )
+        for name in names
+    }
 
 
 def merge_adapter(
@@ -112,13 +123,13 @@ def merge_adapter(
     if adapter_base(folder)[1]:  # a digest of 7B takes seconds
         check_base(folder, str(model.config.name_or_path or folder.parent), language_digest(model))
     try:
-        lora_pairs(folder)
+        scale, pairs = lora_pairs(folder)
     except OtherKind:
         return _merged_by_peft(model, folder)
     try:
         with torch.no_grad():
             parameters = dict(model.named_parameters())
-            for name, weight in merged_stream(parameters.items(), folder):
+            for name, weight in _added(parameters.items(), scale, pairs, folder):
                 if weight is not parameters[name]:
                     parameters[name].copy_(weight)
     except RuntimeError as error:

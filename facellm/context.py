@@ -92,7 +92,8 @@ def angles_text(name: str, angles: Sequence[float], largest: int = 90) -> str:
 def untrue_words(prompt: str, intent: str) -> list[str]:
     """Words that no reading in a prompt bears out in an answer to an intent of ``INTENTS``."""
     if intent == "count":
-        return [word for count, word in enumerate(COUNT_WORDS) if count != count_faces(prompt)]
+        faces = count_faces(prompt)
+        return [word for count, word in enumerate(COUNT_WORDS) if count != faces]
     readings = "".join(_READING.findall(prompt))
     part = "gaze" if intent == "gaze" else "head"
     return [

@@ -23,6 +23,7 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
@@ -34,10 +35,10 @@ from facellm.cli import check_model_folder, load_assistant, new_parser, resolve
 from facellm.clip_arguments import FASTEST, LONGEST_SMOOTHING, add_clip_arguments
 from facellm.engine_names import AUTO, add_engine_argument
 from facellm.errors import FaceLLMError
-from facellm.journal import Journal, check_unfinished, journal_path, resumable
+from facellm.journal import Block, Journal, check_unfinished, journal_path, resumable
 from facellm.picture_files import find_pictures, shown_name
 from facellm.remote import add_server_arguments
-from facellm.table_columns import COLUMN_SETS
+from facellm.table_columns import COLUMN_SETS, ColumnSet
 from facellm.tables import CsvWriter, TableFile, check_table_path
 from facellm.tally import Tally, problems_path, write_problems
 
@@ -178,9 +179,15 @@ def to_stdout(assistant: FaceAssistant, files: list[Path], args: argparse.Namesp
     from facellm.block_reading import table_columns
     from facellm.clip.clip_reading import read_inputs
 
-    tally, options = Tally(), options_of(args)
-    writer = CsvWriter(sys.stdout, table_columns(options).columns, own=False)
-    for block in read_inputs(assistant, files, (0, None), options):
+    options = options_of(args)
+    blocks = read_inputs(assistant, files, (0, None), options)
+    return print_table(table_columns(options), blocks)
+
+
+def print_table(columns: ColumnSet, blocks: Iterable[Block]) -> Tally:
+    """Write blocks to standard output as CSV as they come; problems go to stderr at the end."""
+    tally, writer = Tally(), CsvWriter(sys.stdout, columns.columns, own=False)
+    for block in blocks:
         writer.write(block.rows)
         tally.add(block)
     for file, reason in tally.problems:

@@ -29,11 +29,12 @@ from facellm.face import BoundingBox, Face, Landmarks
 from facellm.journal import Block
 from facellm.labels import ACTION_UNITS
 from facellm.picture_files import find_pictures, shown_name
+from facellm.read_command import check_any_read, print_table
 from facellm.reading import Reading
 from facellm.remote import Remote, RemoteError, as_data_uri, refuse_local
 from facellm.table_columns import ColumnSet, TableEntry
 from facellm.table_notes import column_record
-from facellm.tables import CsvWriter, TableFile, column_set, table_row
+from facellm.tables import TableFile, column_set, table_row
 from facellm.tally import Tally, problems_path, write_problems
 
 READINGS = "/v1/readings"
@@ -71,24 +72,15 @@ def read_remotely(args: argparse.Namespace, usual: argparse.ArgumentParser) -> i
     model = remote.get("/v1/models")["data"][0]
     units = ACTION_UNITS if args.all_units else tuple(model["units_on_real_faces"])
     desk = Desk(remote, model, column_set(args.columns), units, args.crops)
-    tally = to_stdout(desk, files) if args.out is None else to_file(desk, files, args.out)
+    if args.out is None:
+        tally = print_table(desk.columns, blocks(desk, files))
+    else:
+        tally = to_file(desk, files, args.out)
     if not args.quiet:
         where = "listed above" if args.out is None else f"see {problems_path(args.out)}"
         other = f", {left_out} other files left out" if left_out else ""
         print(tally.summary(where) + other, file=sys.stderr)
     return 0
-
-
-def to_stdout(desk: Desk, files: Sequence[Path]) -> Tally:
-    """CSV on standard output; problems on stderr."""
-    tally, writer = Tally(), CsvWriter(sys.stdout, desk.columns.columns, own=False)
-    for block in blocks(desk, files):
-        writer.write(block.rows)
-        tally.add(block)
-    for file, reason in tally.problems:
-        print(f"{file}: {reason}", file=sys.stderr)
-    check_any_read(tally)
-    return tally
 
 
 def to_file(desk: Desk, files: Sequence[Path], out: Path) -> Tally:
@@ -106,13 +98,6 @@ def to_file(desk: Desk, files: Sequence[Path], out: Path) -> Tally:
         told = json.dumps(manifest(desk, tally), indent=2, ensure_ascii=False)
         out.with_name(out.name + ".manifest.json").write_text(told + "\n", encoding="utf-8")
     return tally
-
-
-def check_any_read(tally: Tally) -> None:
-    """An input of which nothing could be used is an error, not an empty table."""
-    if tally.unreadable == tally.pictures + tally.clips:
-        file, reason = tally.problems[0]
-        raise FaceLLMError(f"nothing could be read: {file}: {reason}")
 
 
 def manifest(desk: Desk, tally: Tally) -> dict[str, Any]:

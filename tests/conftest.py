@@ -8,7 +8,7 @@ does not. So a photograph has faces, a plain wall has none, and what is said abo
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +220,15 @@ def exported(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) ->
     model = build_model(load_checkpoint(tiny_checkpoint).processor, spectrum=8)
     folder = tmp_path_factory.mktemp("exported") / "weights"
     return exported_weights(tiny_checkpoint, folder, model)
+
+
+@pytest.fixture(scope="module")
+def short_toy_answers() -> Iterator[None]:
+    """Toy weights never end an answer: local and served ones are cut short alike."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("facellm.assistant.LONGEST_ANSWER", 24)
+        patch.setattr("facellm.serve.gateway.chat.LONGEST_ANSWER", 24)
+        yield
 
 
 @pytest.fixture(scope="session")

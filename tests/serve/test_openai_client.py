@@ -10,15 +10,7 @@ from facellm.assistant import FaceAssistant
 from facellm.cli import NOTICE
 
 QUESTION = "What expression does this face show?"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short():
-    """Toy weights never end an answer by themselves."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("facellm.assistant.LONGEST_ANSWER", 24)
-        patch.setattr("facellm.serve.gateway.chat.LONGEST_ANSWER", 24)
-        yield
+pytestmark = pytest.mark.usefixtures("short_toy_answers")
 
 
 @pytest.fixture(scope="module")
